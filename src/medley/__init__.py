@@ -1,0 +1,14 @@
+"""Medley: medical vision-language models, trained in stages, scored honestly, explained, and answered in one place.
+
+    import medley
+    print(medley.load("runs/cxr_reasoner").predict("film.dcm", text="Cough for two weeks."))
+"""
+
+__version__ = "0.1.0"
+
+
+def load(run, **kwargs):
+    """The Predictor of a run folder; see `medley.serving.predictor.load` (imported here, when it is asked for)."""
+    from medley.serving.predictor import load as load_predictor
+
+    return load_predictor(run, **kwargs)

@@ -1,0 +1,93 @@
+"""`medley check`: the conformance battery of a family, or its parameter table at paper size."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+
+def check(
+    family: Annotated[str | None, typer.Argument(help="A family; all of them unless told.")] = None,
+    size: Annotated[
+        str, typer.Option(help="tiny runs the battery; paper builds the published size, without weights, and counts.")
+    ] = "tiny",
+    device: Annotated[str, typer.Option(help="Where the battery runs: cpu, cuda.")] = "cpu",
+    as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
+) -> None:
+    """Hold a family to what every family must do; exit 1 where a check fails."""
+    import json
+
+    from medley.core.errors import choose
+    from medley.families import FAMILIES, get_family
+
+    choose(size, {"tiny": 1, "paper": 1}, "size")
+    names = [family] if family else list(FAMILIES)
+    report = {name: (_count if size == "paper" else _battery)(get_family(name), device) for name in names}
+    if as_json:
+        typer.echo(json.dumps(report))
+    else:
+        for name, rows in report.items():
+            typer.echo(name)
+            (_show_counts if size == "paper" else _show_battery)(rows)
+    if size == "tiny" and any(row["wrong"] for rows in report.values() for row in rows):
+        raise typer.Exit(1)
+
+
+def _battery(family, device: str) -> list[dict]:
+    from medley.cli.progress import console
+    from medley.training.battery import CHECKS, Subject
+
+    rows = []
+    with console.status("") as status:
+        for name, run in CHECKS.items():
+            status.update(f"{family.name}: {name}")
+            rows.append({"check": name, "what": (run.__doc__ or "").strip(), "wrong": run(Subject(family, device))})
+    return rows
+
+
+def _show_battery(rows: list[dict]) -> None:
+    for row in rows:
+        typer.secho(
+            f"  {'FAIL' if row['wrong'] else 'ok':<5}{row['check']:<12}", fg="red" if row["wrong"] else None, nl=False
+        )
+        typer.echo(row["wrong"] or row["what"])
+
+
+def _count(family, device: str) -> list[dict]:
+    """Parameters of each part, trained in any stage or not, beside those of the system the family follows."""
+    import torch
+
+    from medley.core.config import build_config
+    from medley.core.stage import rates_by_parameter
+
+    config = build_config(family.config, family.sizes["paper"], family.name)
+    processor = family.sketch(config)
+    with torch.device("meta"):
+        model = family.model(config, processor, pretrained=False)
+    trained = {name for stage in family.stages(config, processor) for name in rates_by_parameter(model, stage)}
+    rows = []
+    for part, module in model.named_children():
+        named = list(module.named_parameters(prefix=part))
+        reference, why = family.reference.get(part, (None, ""))
+        rows.append(
+            {
+                "part": part,
+                "parameters": sum(p.numel() for _, p in named),
+                "trained": sum(p.numel() for name, p in named if name in trained),
+                "reference": reference,
+                "why": why,
+            }
+        )
+    return rows
+
+
+def _show_counts(rows: list[dict]) -> None:
+    typer.echo(f"  {'part':<16}{'parameters':>14}{'trained':>14}{'reference':>14}  why they differ")
+    for row in rows:
+        reference = f"{row['reference']:,}" if row["reference"] else "-"
+        typer.echo(f"  {row['part']:<16}{row['parameters']:>14,}{row['trained']:>14,}{reference:>14}  {row['why']}")
+    total, trained = sum(row["parameters"] for row in rows), sum(row["trained"] for row in rows)
+    reference = sum(row["reference"] or 0 for row in rows)
+    typer.echo(f"  {'in all':<16}{total:>14,}{trained:>14,}{reference:>14,}")
+    typer.echo("  published backbones are built from memory of their configurations, checked by parameter counts")

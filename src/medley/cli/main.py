@@ -1,0 +1,81 @@
+"""The command `medley`: one file per command, registered here; errors become one line and the right exit code.
+
+Exit: 0 all done, 1 a check failed or some cases were skipped, 2 nothing could be done. `--debug` shows the traceback.
+"""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+
+import typer
+
+from medley.core.errors import MedleyError
+
+# command -> (module, attribute, is it a group of commands); imported here, so each keeps its heavy imports inside
+_COMMANDS = {
+    "demo": ("medley.cli.demo", "demo", False),
+    "cohort": ("medley.cli.cohort", "cohort", False),
+    "index": ("medley.cli.index", "app", True),
+    "split": ("medley.cli.split", "split", False),
+    "notes": ("medley.cli.notes", "app", True),
+    "preprocess": ("medley.cli.preprocess", "app", True),
+    "shards": ("medley.cli.shards", "shards", False),
+    "train": ("medley.cli.train", "train", False),
+    "evaluate": ("medley.cli.evaluate", "evaluate", False),
+    "predict": ("medley.cli.predict", "predict", False),
+    "check": ("medley.cli.check", "check", False),
+    "doctor": ("medley.cli.doctor", "doctor", False),
+}
+
+app = typer.Typer(
+    name="medley",
+    help="Medical vision-language models: trained in stages, scored honestly, explained.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+)
+
+
+@app.callback()
+def _options(debug: bool = typer.Option(False, "--debug", help="Show the traceback of an error.")) -> None:
+    """`--debug` is read by `run`; it is declared here for --help."""
+
+
+def _register() -> None:
+    for name, (module, attribute, is_group) in _COMMANDS.items():
+        command = getattr(import_module(module), attribute)
+        if is_group:
+            app.add_typer(command, name=name)
+        else:
+            app.command(name)(command)
+
+
+def run(arguments: list[str] | None = None) -> None:
+    """Run the command line; `arguments` default to the process's own."""
+    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    debug = "--debug" in arguments
+    try:
+        app([argument for argument in arguments if argument != "--debug"])
+    except (MedleyError, OSError) as error:
+        if debug:
+            raise
+        typer.secho(f"medley: {_one_line(error)}", fg="red", err=True)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        typer.secho("medley: stopped", fg="red", err=True)
+        sys.exit(130)
+
+
+def _one_line(error: Exception) -> str:
+    if isinstance(error, OSError) and error.strerror:
+        where = f"{error.filename}: " if error.filename else ""
+        return f"{where}{error.strerror}"
+    return " ".join(str(error).split())
+
+
+_register()
+
+if __name__ == "__main__":
+    run()

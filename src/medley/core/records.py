@@ -1,0 +1,115 @@
+"""The records that travel through Medley: Case -> Study -> (a family's Batch -> Output) -> Prediction.
+
+A `Case` is a row of the case table: where a study lies and what is known of it. A `Study` is that case with its pixels
+read and made comparable. A `Prediction` is a line of `predictions.jsonl`. All are frozen; no dicts travel between
+folders.
+
+Shapes: H height, W width in pixels.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+VIEWS = ("PA", "AP", "LATERAL", "UNKNOWN")  # of a chest film
+INPUT_SECTIONS = ("indication", "history", "note")  # text written before the image was read: may be model input
+TARGET_SECTIONS = ("findings", "impression", "report")  # written from the image: never input
+
+
+@dataclass(frozen=True)
+class ImageRef:
+    """One image file of a study. `path` is absolute, or relative to the folder of the case table."""
+
+    view: str
+    path: str
+    sha256: str | None = None
+
+
+@dataclass(frozen=True)
+class Case:
+    """One study: one row of `cases.parquet`. `case_id` is unique in its table; splits never part a `patient_id`."""
+
+    case_id: str
+    patient_id: str
+    study_id: str
+    images: tuple[ImageRef, ...] = ()
+    text: Mapping[str, str] = field(default_factory=dict)  # section -> text; what the study lacks is left out
+    labels: Mapping[str, float] = field(default_factory=dict)  # name -> 1, 0, -1 uncertain, nan not known
+    truth: Mapping[str, Any] = field(default_factory=dict)  # what a generated case knows of itself, or boxes of readers
+    sex: str | None = None  # "F" or "M"
+    age_years: float = math.nan
+    source: str = ""  # the dataset it came from
+    synthetic: bool = False
+
+
+@dataclass(frozen=True)
+class Placement:
+    """How an original of `height` x `width` pixels was put on a square of `px`: scaled by `scale`, then padded.
+
+    `top` and `left` are the padding in pixels of the square. Kept so that a map goes back onto the original film.
+    """
+
+    height: int
+    width: int
+    px: int
+    scale: float
+    top: int
+    left: int
+
+
+@dataclass(frozen=True)
+class Film:
+    """One view at training size under the one intensity contract: uint8 [px, px], 0 air (black), 255 dense (white)."""
+
+    view: str
+    pixels: np.ndarray
+    placement: Placement
+
+
+@dataclass(frozen=True)
+class Study:
+    """A case with its films read, ready for a family's Processor. `note` is None when there is none, never ""."""
+
+    case: Case
+    films: tuple[Film, ...]
+    note: str | None = None
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What a model looked at for each label of one study: a patch map a film, and the share of each word of the note."""
+
+    maps: Mapping[str, tuple[np.ndarray, ...]]  # label -> float32 [h, w] for each film
+    words: Mapping[str, Mapping[str, float]]  # label -> word -> share of the attention
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """One line of `predictions.jsonl`; probabilities in [0, 1]. What does not apply is empty, and left out of it."""
+
+    case_id: str
+    patient_id: str
+    task: str  # chest_findings | chest_report | brain_report | syndrome
+    scores: Mapping[str, float] = field(default_factory=dict)
+    labels: Mapping[str, int | None] = field(default_factory=dict)
+    heads: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    images: tuple[Mapping[str, Any], ...] = ()  # one {"view", "scores"} an image
+    hypothesis: Mapping[str, str] = field(default_factory=dict)  # section -> text
+    reference: Mapping[str, str] = field(default_factory=dict)
+    truth: Mapping[str, Any] = field(default_factory=dict)
+    group: Mapping[str, Any] = field(default_factory=dict)  # sex, age_years, view, source
+    extra: Mapping[str, Any] = field(default_factory=dict)
+
+    def as_json(self) -> dict[str, Any]:
+        """The line as a plain dict: what does not apply is left out."""
+        required = {"case_id", "patient_id", "task"}
+        return {
+            name: list(value) if isinstance(value, tuple) else value
+            for name, value in vars(self).items()
+            if name in required or value
+        }

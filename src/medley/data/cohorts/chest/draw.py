@@ -1,0 +1,163 @@
+"""From a plan to the frontal film and the mask of every label: anatomy, then findings, then bones and devices."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from scipy import ndimage
+
+from medley.core.labels import HIERARCHY
+from medley.core.seeds import generator
+from medley.data.cohorts.chest import devices, film, findings_lung, findings_pleura, skeleton
+from medley.data.cohorts.chest.anatomy import Scene, stand
+from medley.data.cohorts.chest.canvas import Array
+from medley.data.cohorts.chest.patient import Shape
+from medley.data.cohorts.chest.plan import Finding, StudyPlan
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """One frontal film: uint8 [px, px], the mask of each present label, and the mask of each finding of the plan."""
+
+    film: Array
+    masks: dict[str, Array]
+    by_finding: tuple[Array, ...]
+
+
+def shape_of(plan: StudyPlan) -> Shape:
+    """What the findings of the plan do to the anatomy itself."""
+    heart, wide, raised = 1.0, 0.0, {}
+    for finding in plan.findings:
+        if finding.label == "Cardiomegaly":
+            heart = (0.545 + 0.12 * finding.severity * plan.dials.size) / plan.patient.ctr
+        elif finding.label == "Enlarged Cardiomediastinum":
+            wide = (1.3 + 1.4 * finding.severity) * plan.dials.size
+        elif finding.label == "Atelectasis":
+            raised.update(dict.fromkeys(finding.sides, raised_cm(finding)))
+    return Shape(heart, wide, raised)
+
+
+def raised_cm(finding: Finding) -> float:
+    """How far an atelectasis lifts the dome of its side."""
+    return 0.4 + 1.4 * finding.severity if finding.zone == "lower" else 0.0
+
+
+def draw_frontal(plan: StudyPlan, px: int) -> Drawn:
+    """Draw the frontal film of a plan at `px` x `px`."""
+    scene = stand(plan.patient, plan.pose, shape_of(plan), px)
+    by_finding: list[Array] = []
+    extra_masks: dict[str, Array] = {}
+    breaks: tuple[skeleton.Break, ...] = ()
+    order = sorted(range(len(plan.findings)), key=lambda i: _ORDER.index(plan.findings[i].label))
+    masks: dict[int, Array] = {}
+    for i in order:
+        finding = plan.findings[i]
+        rng = generator(plan.seed, plan.index, finding.label, i)
+        if finding.label == "Fracture":
+            breaks = draw_breaks(finding, rng, plan)
+        else:
+            masks[i], core = _draw(scene, finding, rng, plan)
+            if core is not None:
+                extra_masks["Consolidation"] = core
+    scene.bone = skeleton.draw(scene, breaks)
+    for i, finding in enumerate(plan.findings):
+        if finding.label == "Fracture":
+            masks[i] = _break_mask(scene, scene.bone - skeleton.draw(scene))
+    by_finding = [masks[i] & _uncovered(plan, px) for i in range(len(plan.findings))]
+    thickness = 2 * (plan.patient.half_depth_cm + 0.6 * plan.patient.wall_cm)
+    image = film.expose(film.water(scene), plan.exposure, thickness, scene.grid.pitch_cm)
+    image = film.burn_in(image, plan.exposure, np.asarray(plan.room))
+    extra_masks = {label: mask & _uncovered(plan, px) for label, mask in extra_masks.items()}
+    return Drawn(image, _by_label(plan, by_finding, extra_masks), tuple(by_finding))
+
+
+_ORDER = (  # later ones lie on top: devices last, air before what may lie in the lung that is left
+    "Pneumothorax",
+    "Cardiomegaly",
+    "Enlarged Cardiomediastinum",
+    "Edema",
+    "Lung Opacity",
+    "Consolidation",
+    "Pneumonia",
+    "Atelectasis",
+    "Lung Lesion",
+    "Pleural Effusion",
+    "Pleural Other",
+    "Fracture",
+    "Support Devices",
+)
+
+
+def _draw(scene: Scene, finding: Finding, rng: np.random.Generator, plan: StudyPlan) -> tuple[Array, Array | None]:
+    """The mask of one finding; for a pneumonia also that of the consolidation in it."""
+    dials = plan.dials
+    match finding.label:
+        case "Cardiomegaly":
+            return (scene.heart > 1.0) & (scene.grid.y < scene.dome + 1.0), None
+        case "Enlarged Cardiomediastinum":
+            return (scene.silhouette > 2.0) & (scene.grid.y > 0) & (scene.grid.y < scene.dome + 1.0), None
+        case "Pneumonia":
+            return findings_lung.pneumonia(scene, finding, rng, dials)
+        case "Atelectasis":
+            return findings_lung.atelectasis(scene, finding, rng, dials, raised_cm(finding)), None
+        case label:
+            return _PLAIN[label](scene, finding, rng, dials), None
+
+
+_PLAIN = {
+    "Edema": findings_lung.edema,
+    "Consolidation": findings_lung.consolidation,
+    "Lung Lesion": findings_lung.lesion,
+    "Lung Opacity": findings_lung.opacity,
+    "Pneumothorax": findings_pleura.pneumothorax,
+    "Pleural Effusion": findings_pleura.effusion,
+    "Pleural Other": findings_pleura.pleural_other,
+    "Support Devices": devices.draw,
+}
+
+
+def draw_breaks(finding: Finding, rng: np.random.Generator, plan: StudyPlan) -> tuple[skeleton.Break, ...]:
+    """Where the bones of a fracture finding are broken: the clavicle, or three to five neighbouring ribs."""
+    step = (1.1 + 0.6 * finding.severity) * (0.3 + 0.7 * plan.dials.contrast)
+    if finding.kind == "clavicle":
+        return (skeleton.Break(finding.side, 0, rng.uniform(0.4, 0.65), step * 1.3, rng.uniform(0.6, 1.1)),)
+    first, at = int(rng.integers(3, 8)), rng.uniform(0.75, 1.25)
+    count = 3 + int(3 * finding.severity)
+    return tuple(
+        skeleton.Break(
+            finding.side, rib, at + rng.normal(0, 0.07), step * rng.uniform(0.85, 1.15), rng.uniform(0.9, 1.5)
+        )
+        for rib in range(first, first + count)
+    )
+
+
+def _break_mask(scene: Scene, difference: Array) -> Array:
+    touched = np.abs(difference) > 0.12
+    return ndimage.binary_closing(np.pad(touched, 3), iterations=2)[3:-3, 3:-3] | touched
+
+
+def _uncovered(plan: StudyPlan, px: int) -> Array:
+    """The part of the film that the collimator leaves open: what it covers is not to be seen, so not in a mask."""
+    left, top, right, bottom = (round(share * px) for share in plan.exposure.collimation)
+    open_field = np.zeros((px, px), bool)
+    open_field[top : px - bottom, left : px - right] = True
+    return open_field
+
+
+def _by_label(plan: StudyPlan, by_finding: list[Array], extra: dict[str, Array]) -> dict[str, Array]:
+    """One mask a present label: the union of its findings; a parent label covers what its children cover."""
+    masks: dict[str, Array] = dict(extra)
+    for finding, mask in zip(plan.findings, by_finding, strict=True):
+        masks[finding.label] = masks.get(finding.label, False) | mask
+    children = dict(masks)
+    for child, mask in children.items():
+        for parent in HIERARCHY.get(child, ()):
+            if parent != "Consolidation":  # of a pneumonia: drawn on its own, without the spots about it
+                masks[parent] = masks.get(parent, False) | mask
+    return masks
+
+
+def without(plan: StudyPlan, label: str) -> StudyPlan:
+    """The same study of the same patient without the findings of a label (for a look, and for the tests)."""
+    return replace(plan, findings=tuple(f for f in plan.findings if f.label != label))

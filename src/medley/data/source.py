@@ -1,0 +1,227 @@
+"""Where a recipe's studies come from: its `data` section, opened into parts that training and scoring read alike.
+
+A generated cohort, its shards and its split are kept in a cache folder (MEDLEY_CACHE, else ~/.cache/medley), named by
+what they were made from, so that the same recipe finds them again.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property, partial
+from itertools import zip_longest
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from pydantic import Field, model_validator
+
+from medley.core.config import Config
+from medley.core.errors import MedleyError
+from medley.core.records import VIEWS, Case, Film, ImageRef, Study
+from medley.data.cases import CaseTable, read_cases
+from medley.data.policies import LabelPolicy
+from medley.data.policies import apply as apply_policy
+from medley.data.splits import SplitManifest, make_split, read_splits
+
+Progress = Callable[[str, int, int], None]  # what is being made, how many of it are done, of how many
+PARTS = ("train", "dev", "test")
+
+
+class NotesConfig(Config):
+    """Which clinical notes the model reads beside the film."""
+
+    regime: Literal["none", "real", "sim"] = "real"
+    """none: no study has one; real: the table's indication, history and note sections; sim: the simulation."""
+    strength: float = Field(1.0, ge=0, le=1)
+    """sim only: scales what the notes give away, 0 nothing, 1 the table of causes."""
+    seed: int = 0
+    """sim only: seeds the notes."""
+    file: str | None = None
+    """A file of `medley notes make`, read instead of making them; it must be of this regime."""
+
+
+class DataConfig(Config):
+    """Either a generated cohort (`cohort`, with `cases` a number) or a table (`cases` a path, with `splits`)."""
+
+    cohort: str | None = None
+    """The family whose cohort is generated."""
+    cases: int | str
+    """How many studies to generate, or the path of a case table."""
+    seed: int = 7
+    """Seeds the cohort and its split."""
+    difficulty: Literal["easy", "default", "hard"] = "default"
+    """How hard the cohort's findings are to see."""
+    splits: str | None = None
+    """The split manifest of the table, written by `medley split`."""
+    views: tuple[Literal["PA", "AP", "LATERAL", "UNKNOWN"], ...] = VIEWS
+    """Films of other views are left out."""
+    notes: NotesConfig = NotesConfig()
+    """The notes that go with the films."""
+    uncertain: str | dict[str, str] = "ignore"
+    """What -1 becomes: ignore, zeros, ones, smooth_zeros, smooth_ones or multiclass; or a mapping of label to one."""
+    blank: Literal["mask", "negative"] = "mask"
+    """What an empty label becomes."""
+    labels: tuple[str, ...] | None = None
+    """Train and score only these labels of the table; null means all."""
+    shards: str | None = "auto"
+    """auto: decode once into the cache; a folder of `medley shards`; null: decode files each time."""
+
+    @model_validator(mode="after")
+    def _one_source(self) -> DataConfig:
+        if self.cohort is not None and not isinstance(self.cases, int):
+            raise ValueError(f"with cohort, cases must be a number of studies, not '{self.cases}'")
+        if self.cohort is None and (isinstance(self.cases, int) or self.splits is None):
+            raise ValueError("without cohort, cases must be the path of a case table and splits that of its manifest")
+        return self
+
+
+@dataclass(frozen=True)
+class Source:
+    """Opened data: the table, its parts, and how a case becomes a Study and its targets."""
+
+    config: DataConfig
+    table: CaseTable
+    manifest: SplitManifest
+    labels: tuple[str, ...]
+    policy: LabelPolicy
+    notes: Mapping[str, str | None]
+    read_film: Callable[[ImageRef], Film]
+
+    @cached_property
+    def parts(self) -> dict[str, list[Case]]:
+        """train, dev, test: the cases that have a film of a wanted view."""
+        return {part: self._with_films(self.table.pick(ids)) for part, ids in self.manifest.parts.items()}
+
+    def _with_films(self, cases: Sequence[Case]) -> list[Case]:
+        return [case for case in cases if any(image.view in self.config.views for image in case.images)]
+
+    def groups(self, case: Case, per_study: int) -> list[tuple[ImageRef, ...]]:
+        """The films of a study in groups of at most `per_study` (1 or 2): each film, or frontals with laterals."""
+        images = [image for view in self.config.views for image in case.images if image.view == view]
+        if per_study == 1:
+            return [(image,) for image in images]
+        lateral = [image for image in images if image.view == "LATERAL"]
+        frontal = [image for image in images if image.view != "LATERAL"]
+        return [tuple(i for i in pair if i is not None) for pair in zip_longest(frontal, lateral)]
+
+    def study(self, case: Case, images: Sequence[ImageRef]) -> Study:
+        """The case with these films read and its note."""
+        return Study(case, tuple(self.read_film(image) for image in images), self.notes.get(case.case_id))
+
+    def targets(self, case: Case, seed: int) -> np.ndarray:
+        """float32 [C] under the label policy; nan is masked."""
+        return apply_policy(case.labels, self.labels, self.policy, seed, case.case_id)
+
+    def known_labels(self, case: Case) -> dict[str, int | None]:
+        """What scoring holds against the model: 1, 0, or None where the policy leaves it open."""
+        values = dict(zip(self.labels, self.targets(case, seed=0), strict=True))
+        return {name: int(value) if value in (0.0, 1.0) else None for name, value in values.items()}
+
+    def prevalence(self, part: str = "train") -> dict[str, float]:
+        """Share of positives among the known labels of a part; 0.5 where none is known."""
+        targets = np.stack([self.targets(case, seed=0) for case in self.parts[part]])
+        targets[targets < 0] = np.nan
+        known = (~np.isnan(targets)).sum(0)
+        positive = np.nansum(targets, 0)
+        return {name: float(positive[i] / known[i]) if known[i] else 0.5 for i, name in enumerate(self.labels)}
+
+
+def open_source(config: DataConfig, image_px: int, workers: int = 2, progress: Progress | None = None) -> Source:
+    """Open a recipe's data: generate or read the table, split it, write the notes, decode the films.
+
+    Raises MedleyError where a part has no case, or a label is unknown.
+    """
+    from medley.core.labels import require_labels
+
+    table, manifest = _table_and_split(config, workers, progress)
+    labels = table.labels
+    if config.labels is not None:
+        labels = tuple(require_labels(config.labels, table.labels, f"{table.path}: data.labels"))
+    if not labels:
+        raise MedleyError(f"{table.path} has no label column; there is nothing to learn or score")
+    policy = LabelPolicy(config.uncertain, config.blank)
+    policy.check(labels)
+    source = Source(
+        config=config,
+        table=table,
+        manifest=manifest,
+        labels=labels,
+        policy=policy,
+        notes=_notes(config.notes, table),
+        read_film=_film_reader(config, table, image_px, workers, progress),
+    )
+    for part in PARTS:
+        if not source.parts.get(part):
+            raise MedleyError(f"{table.path}: the part '{part}' has no study with a film of {', '.join(config.views)}")
+    return source
+
+
+def _notes(config: NotesConfig, table: CaseTable) -> dict[str, str | None]:
+    from medley.data.notes import make_notes, read_notes
+
+    if config.file is None:
+        return make_notes(table.cases, config.regime, config.strength, config.seed)
+    read = read_notes(config.file)
+    if read.regime != config.regime:
+        raise MedleyError(f"{config.file} holds notes of regime '{read.regime}', the recipe says '{config.regime}'")
+    lacking = [case.case_id for case in table.cases if case.case_id not in read.notes]
+    if lacking:
+        raise MedleyError(f"{config.file} lacks {len(lacking)} cases of {table.path}, first '{lacking[0]}'")
+    return dict(read.notes)
+
+
+def cache_folder() -> Path:
+    """MEDLEY_CACHE, else ~/.cache/medley."""
+    return Path(os.environ.get("MEDLEY_CACHE") or Path.home() / ".cache" / "medley")
+
+
+def _table_and_split(config: DataConfig, workers: int, progress: Progress | None) -> tuple[CaseTable, SplitManifest]:
+    if config.cohort is None:
+        table = read_cases(str(config.cases))
+        return table, read_splits(str(config.splits), table)
+    from medley.data.cohorts import cohort_of, cohort_version
+
+    version = cohort_version(config.cohort)
+    name = f"{config.cohort}-v{version}-{config.cases}-{config.seed}-{config.difficulty}"
+    folder = cache_folder() / "cohorts" / name
+    if not (folder / "cases.parquet").is_file():
+        count = int(config.cases)
+        tick = (lambda done: progress("drawing the cohort", done, count)) if progress else None
+        cohort_of(config.cohort)(folder, count, config.seed, config.difficulty, workers=workers, progress=tick)
+    table = read_cases(folder / "cases.parquet")
+    return table, make_split(table, by="hash", seed=config.seed)
+
+
+def _film_reader(
+    config: DataConfig, table: CaseTable, image_px: int, workers: int, progress: Progress | None
+) -> Callable[[ImageRef], Film]:
+    from medley.data.shards import build_shards, open_shards
+
+    if config.shards is None:
+        return partial(_decode, px=image_px)
+    folder = Path(config.shards)
+    if config.shards == "auto":
+        folder = cache_folder() / "shards" / f"{table.digest}-{image_px}"
+        tick = (lambda done, total: progress("decoding films", done, total)) if progress else None
+        report = build_shards(table, folder, image_px, workers, tick)
+        if report.skipped:
+            first = report.skipped[0]
+            raise MedleyError(
+                f"{table.path}: {len(report.skipped)} films cannot be read, first {first.reason}; they are listed in "
+                f"{folder / 'skipped.csv'}; index the data again without them"
+            )
+    return open_shards(folder, image_px).film
+
+
+def _decode(image: ImageRef, px: int) -> Film:
+    from medley.data.preprocess.film import load_film
+
+    return load_film(image.path, px, image.view)
+
+
+def batches(items: Sequence, size: int) -> Iterator[Sequence]:
+    """`items` in runs of `size`."""
+    return (items[at : at + size] for at in range(0, math.ceil(len(items) / size) * size, size))

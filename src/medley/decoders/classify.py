@@ -1,0 +1,22 @@
+"""From one state a label to that label's logits: a linear map of its own for each label."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+
+class LabelwiseLinear(nn.Module):
+    """logit[c, o] = state[c] . weight[c, o] + bias[c, o]; the bias starts at the log-odds of the label's prevalence."""
+
+    def __init__(self, prevalence_C: torch.Tensor, dim: int, outputs: int = 1):
+        super().__init__()
+        self.weight_COD = nn.Parameter(torch.empty(len(prevalence_C), outputs, dim))
+        nn.init.trunc_normal_(self.weight_COD, std=0.02)
+        bias_CO = torch.zeros(len(prevalence_C), outputs)
+        bias_CO[:, 0] = torch.logit(prevalence_C, eps=0.01)
+        self.bias_CO = nn.Parameter(bias_CO)
+
+    def forward(self, states_BCD: torch.Tensor) -> torch.Tensor:
+        """Logits [B, C, O]."""
+        return torch.einsum("bcd,cod->bco", states_BCD, self.weight_COD) + self.bias_CO

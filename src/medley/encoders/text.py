@@ -1,0 +1,106 @@
+"""Text towers: any BERT of the Hugging Face hub or a local folder, or a small one from scratch with its own words.
+
+ids [B, L], mask [B, L]  ->  tokens [B, L, D]   (all of them: pooling is the fusion's business)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import nn
+
+from medley.encoders.vision2d import cannot_load
+
+_SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
+
+
+@dataclass(frozen=True)
+class TextSpec:
+    """What a text tower is, before any weight is there; saved with every run as plain JSON."""
+
+    name: str | None  # the hub id or folder it came from; None for a small one of ours
+    config: Mapping[str, Any]  # the Hugging Face config
+
+
+class TextTower(nn.Module):
+    """A BERT-like encoder without its pooler; `dim` is the width D of a token."""
+
+    def __init__(self, backbone: nn.Module):
+        super().__init__()
+        self.backbone = backbone
+        self.dim: int = backbone.config.hidden_size
+        self.pretrained = False  # whether from_pretrained gives the frozen part of it back
+
+    def forward(self, ids_BL: torch.Tensor, mask_BL: torch.Tensor) -> torch.Tensor:
+        """Token states [B, L, D]; padding is masked out of the attention."""
+        return self.backbone(input_ids=ids_BL, attention_mask=mask_BL.long()).last_hidden_state
+
+
+def describe_text(name: str) -> TextSpec:
+    """The spec of a Hugging Face id or a local folder. Raises MedleyError when its config cannot be had."""
+    from transformers import AutoConfig
+
+    try:
+        return TextSpec(name, AutoConfig.from_pretrained(name).to_dict())
+    except (OSError, ValueError) as error:
+        raise cannot_load("text", name, error) from error
+
+
+def small_bert(vocab_size: int, dim: int, layers: int, dropout: float) -> TextSpec:
+    """The spec of a small BERT for a vocabulary of its own."""
+    heads = max(1, dim // 32)
+    config = {"model_type": "bert", "vocab_size": vocab_size, "hidden_size": dim, "intermediate_size": 4 * dim}
+    config |= {"hidden_dropout_prob": dropout, "attention_probs_dropout_prob": dropout}
+    return TextSpec(None, {**config, "num_hidden_layers": layers, "num_attention_heads": heads})
+
+
+def build_text(spec: TextSpec, pretrained: bool) -> TextTower:
+    """The tower of a spec, with its pretrained weights or with random ones (to lay saved weights over)."""
+    from transformers import AutoConfig, AutoModel
+
+    if spec.name is None or not pretrained:
+        return TextTower(AutoModel.from_config(AutoConfig.for_model(**spec.config), add_pooling_layer=False))
+    try:
+        tower = TextTower(AutoModel.from_pretrained(spec.name, add_pooling_layer=False))
+    except (OSError, ValueError) as error:
+        raise cannot_load("text", spec.name, error) from error
+    tower.pretrained = True
+    return tower
+
+
+def load_tokenizer(name: str) -> Any:
+    """The tokenizer of a hub id or local folder."""
+    from transformers import AutoTokenizer
+
+    try:
+        return AutoTokenizer.from_pretrained(name)
+    except (OSError, ValueError) as error:
+        raise cannot_load("tokenizer", name, error) from error
+
+
+def train_tokenizer(texts: Iterable[str], vocab_size: int = 4000) -> Any:
+    """A WordPiece tokenizer learned from these texts (Schuster & Nakajima 2012), in the hub's format.
+
+    Lower case; ties broken by the trainer's own order, so the same texts give the same tokenizer.
+    """
+    from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors, trainers
+    from transformers import PreTrainedTokenizerFast
+
+    tokenizer = Tokenizer(models.WordPiece(unk_token="[UNK]"))
+    tokenizer.normalizer = normalizers.BertNormalizer(lowercase=True)
+    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    trainer = trainers.WordPieceTrainer(vocab_size=vocab_size, special_tokens=list(_SPECIAL), show_progress=False)
+    tokenizer.train_from_iterator(texts, trainer)
+    ids = [(token, tokenizer.token_to_id(token)) for token in ("[CLS]", "[SEP]")]
+    tokenizer.post_processor = processors.TemplateProcessing(single="[CLS] $A [SEP]", special_tokens=ids)
+    return PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer,
+        pad_token="[PAD]",
+        unk_token="[UNK]",
+        cls_token="[CLS]",
+        sep_token="[SEP]",
+        mask_token="[MASK]",
+    )

@@ -1,0 +1,143 @@
+"""Vision towers for films: any timm or Hugging Face ViT or CNN as one thing, patch tokens on a grid.
+
+    images [B, 1, H, W] in [0, 1]  ->  patches [B, P, D], P = h * w, row by row
+
+The tower's own mean and standard deviation are used, read from its config; the grey film is repeated to three
+channels. Class tokens and poolers are left out: SigLIP has no class token, and a pooler that nobody reads only decays.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import nn
+
+from medley.core.errors import MedleyError, nearest
+
+
+@dataclass(frozen=True)
+class VisionSpec:
+    """What a tower is, before any weight is there: enough to build it, saved with every run as plain JSON."""
+
+    name: str  # a timm architecture, or the hub id or folder it came from
+    config: Mapping[str, Any] | None  # the Hugging Face config; None for a timm architecture
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+
+
+class VisionTower(nn.Module):
+    """A backbone behind one face: `dim` is the width D of a token, `grid` the (h, w) of the patches."""
+
+    def __init__(
+        self, backbone: nn.Module, spec: VisionSpec, dim: int, grid: tuple[int, int], class_tokens: int | None
+    ):
+        super().__init__()
+        self.backbone, self.dim, self.grid, self.class_tokens = backbone, dim, grid, class_tokens
+        self.pretrained = False  # whether from_pretrained gives the frozen part of it back
+        self.register_buffer("mean", torch.tensor(spec.mean).view(1, -1, 1, 1), persistent=False)
+        self.register_buffer("std", torch.tensor(spec.std).view(1, -1, 1, 1), persistent=False)
+
+    def forward(self, images_B1HW: torch.Tensor) -> torch.Tensor:
+        """Patch tokens [B, P, D] of grey images in [0, 1]."""
+        images_B3HW = (images_B1HW - self.mean) / self.std
+        if self.class_tokens is None:  # a timm feature map
+            return self.backbone(images_B3HW)[-1].flatten(2).transpose(1, 2)
+        return self.backbone(pixel_values=images_B3HW).last_hidden_state[:, self.class_tokens :]
+
+
+def describe_vision(name: str) -> VisionSpec:
+    """The spec of a timm architecture, a Hugging Face id, or a local folder that save_pretrained wrote.
+
+    Raises MedleyError when there is no such architecture, or its config cannot be had.
+    """
+    import timm
+
+    if timm.is_model(name):
+        trained = timm.get_pretrained_cfg(name)
+        return VisionSpec(name, None, tuple(trained.mean), tuple(trained.std))
+    if "/" not in name:
+        raise MedleyError(f"vision '{name}' is not a timm architecture{nearest(name, timm.list_models())}")
+    from transformers import AutoConfig, AutoImageProcessor
+
+    try:
+        config = AutoConfig.from_pretrained(name)
+        processor = AutoImageProcessor.from_pretrained(name)
+    except (OSError, ValueError) as error:
+        raise cannot_load("vision", name, error) from error
+    config = getattr(config, "vision_config", config)
+    return VisionSpec(name, config.to_dict(), tuple(processor.image_mean), tuple(processor.image_std))
+
+
+def build_vision(spec: VisionSpec, image_px: int, pretrained: bool, level: int = -1) -> VisionTower:
+    """The tower of a spec, with its pretrained weights or with random ones (to lay saved weights over).
+
+    `level` picks the timm feature map: -1 the last, -2 twice as fine for a CNN. Raises MedleyError where the weights
+    cannot be had or the image size does not fit.
+    """
+    tower = (
+        _timm(spec, image_px, pretrained, level) if spec.config is None else _hugging_face(spec, image_px, pretrained)
+    )
+    tower.pretrained = pretrained
+    return tower
+
+
+def _timm(spec: VisionSpec, image_px: int, pretrained: bool, level: int) -> VisionTower:
+    import timm
+
+    options: dict[str, Any] = {"features_only": True, "out_indices": (level,)}
+    if timm.get_pretrained_cfg(spec.name).fixed_input_size:  # a ViT has a position table for its size
+        options["img_size"] = image_px
+    try:
+        backbone = timm.create_model(spec.name, pretrained=pretrained, **options)
+    except (OSError, RuntimeError) as error:
+        cure = "vision_pretrained: false starts from random weights"
+        raise MedleyError(f"{cannot_load('vision', spec.name, error)}; {cure}") from error
+    backbone.eval()  # the probe must not touch running statistics
+    with torch.no_grad():
+        device = next(backbone.parameters()).device
+        _, dim, height, width = backbone(torch.zeros(1, 3, image_px, image_px, device=device))[-1].shape
+    return VisionTower(backbone.train(), spec, dim, (height, width), class_tokens=None)
+
+
+def _hugging_face(spec: VisionSpec, image_px: int, pretrained: bool) -> VisionTower:
+    from transformers import AutoConfig, AutoModel
+
+    assert spec.config is not None
+    config = AutoConfig.for_model(**spec.config)
+    if image_px != config.image_size:
+        raise MedleyError(f"model.image_px is {image_px}; '{spec.name}' reads {config.image_size} px: set it to that")
+    options = {"add_pooling_layer": False} if config.model_type in ("vit", "deit") else {}
+    if pretrained:
+        try:
+            backbone = AutoModel.from_pretrained(spec.name, config=config, **options)
+        except (OSError, ValueError) as error:
+            raise cannot_load("vision", spec.name, error) from error
+    else:
+        backbone = AutoModel.from_config(config, **options)
+    side = image_px // config.patch_size
+    class_tokens = 0 if config.model_type.startswith("siglip") else 1
+    return VisionTower(backbone, spec, config.hidden_size, (side, side), class_tokens)
+
+
+def cannot_load(what: str, name: str, error: Exception) -> MedleyError:
+    """One line for a hub id or folder that cannot be loaded."""
+    first = (str(error).splitlines() or [type(error).__name__])[0]
+    cure = "check the id and the network, or give a local folder that save_pretrained wrote"
+    return MedleyError(f"{what} '{name}' cannot be loaded ({first}); {cure}")
+
+
+def sincos_2d(grid: tuple[int, int], dim: int) -> torch.Tensor:
+    """Fixed 2-D sine-cosine position code [h * w, dim] (Chen et al. 2021, MoCo v3, section 4); dim divisible by 4."""
+    if dim % 4:
+        raise MedleyError(f"width is {dim}; the 2-D position code needs a multiple of 4")
+    rows, columns = torch.meshgrid(torch.arange(grid[0]), torch.arange(grid[1]), indexing="ij")
+    frequency = torch.exp(-math.log(10_000.0) * torch.arange(dim // 4) / (dim // 4))
+    parts = []
+    for axis in (rows, columns):
+        angle = axis.flatten()[:, None] * frequency[None]
+        parts += [angle.sin(), angle.cos()]
+    return torch.cat(parts, dim=1)

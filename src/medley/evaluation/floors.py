@@ -1,0 +1,142 @@
+"""Floors: what an answer scores that has learned nothing, or next to nothing. A score means little without them.
+
+These need no model of ours; floors that do (black image, shuffled images, no text) are predictions of their own.
+A floor is a plain mapping metric -> value, with `auroc/<label>` beside the macro; None where it is not defined.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from medley.core.errors import MedleyError
+from medley.core.seeds import generator
+from medley.evaluation.classification import auroc, average_precision, brier, ece, macro_labels, support
+
+THUMBNAIL_PX = 32
+PROBE_C = (1e-3, 1e-2, 1e-1)  # inverse penalties to choose from: a weak probe would be a flattering floor
+PROBE_FOLDS = 3
+
+Floor = dict[str, float | None]
+
+
+def prevalence_floor(train_labels_NL: np.ndarray, test_labels_NL: np.ndarray, names: Sequence[str]) -> Floor:
+    """The constant answer: each label's share of positives in the train part, whatever the film.
+
+    AUROC is 0.5 by definition, average precision the test part's own share; Brier and ECE as computed. A label that
+    the train part does not know has no constant, and its values are None.
+    """
+    train_labels_NL = np.asarray(train_labels_NL, float)
+    test_labels_NL = np.asarray(test_labels_NL, float)
+    _same_columns(train_labels_NL, test_labels_NL, names)
+    positives_L, negatives_L, _ = support(train_labels_NL)
+    scores_NL = np.full(test_labels_NL.shape, np.nan)
+    known_L = positives_L + negatives_L > 0
+    scores_NL[:, known_L] = positives_L[known_L] / (positives_L + negatives_L)[known_L]
+    return _floor(test_labels_NL, scores_NL, names, probabilities=True)
+
+
+def thumbnail_probe(
+    train_films: np.ndarray,
+    train_labels_NL: np.ndarray,
+    test_films: np.ndarray,
+    test_labels_NL: np.ndarray,
+    names: Sequence[str],
+) -> Floor:
+    """Logistic regression on 32x32 area thumbnails: what blurred brightness alone gives away.
+
+    Films are uint8 [N, px, px] with px >= 32, labels [N, L] of 1, 0, nan. One probe a label, on the train part's known
+    cases; a label of one class there has none. The penalty is chosen by cross-validation within the train part.
+    Returns AUROC and average precision, `auroc/<label>` and `auroc_macro` among them. Deterministic.
+    """
+    train_labels_NL, test_labels_NL = np.asarray(train_labels_NL, float), np.asarray(test_labels_NL, float)
+    _same_columns(train_labels_NL, test_labels_NL, names)
+    for films, labels_NL, part in ((train_films, train_labels_NL, "train"), (test_films, test_labels_NL, "test")):
+        if len(films) != len(labels_NL) or not len(films):
+            raise MedleyError(f"thumbnail probe: {len(films)} {part} films for {len(labels_NL)} rows of labels")
+    train_NF, test_NF = thumbnails(train_films), thumbnails(test_films)
+    mean_F, std_F = train_NF.mean(0), train_NF.std(0)
+    std_F[std_F == 0] = 1  # a pixel that is the same in every film says nothing
+    train_NF, test_NF = (train_NF - mean_F) / std_F, (test_NF - mean_F) / std_F
+    penalty = _best_penalty(train_NF, train_labels_NL)
+    return _floor(test_labels_NL, _probe(train_NF, train_labels_NL, test_NF, penalty), names, probabilities=False)
+
+
+def _best_penalty(train_NF: np.ndarray, labels_NL: np.ndarray) -> float:
+    """The inverse penalty with the best mean AUROC over three folds of the train part."""
+    fold_N = generator("thumbnail probe").permutation(len(train_NF)) % PROBE_FOLDS
+    strengths = []
+    for inverse_penalty in PROBE_C:
+        by_fold = []
+        for fold in range(min(PROBE_FOLDS, len(train_NF))):
+            out = fold_N == fold
+            scores_NL = _probe(train_NF[~out], labels_NL[~out], train_NF[out], inverse_penalty)
+            by_fold.append(_mean_auroc(labels_NL[out], scores_NL))
+        strengths.append(np.mean(by_fold))
+    return PROBE_C[int(np.argmax(strengths))]
+
+
+def _probe(train_NF: np.ndarray, labels_NL: np.ndarray, test_NF: np.ndarray, inverse_penalty: float) -> np.ndarray:
+    """Scores [N, L] of one logistic regression a label; nan where the train part has one class only."""
+    from sklearn.linear_model import LogisticRegression
+
+    scores_NL = np.full((len(test_NF), labels_NL.shape[1]), np.nan)
+    for column, labels_N in enumerate(labels_NL.T):
+        known = ~np.isnan(labels_N)
+        if len(np.unique(labels_N[known])) == 2:
+            probe = LogisticRegression(C=inverse_penalty, max_iter=1000, tol=1e-3)
+            scores_NL[:, column] = probe.fit(train_NF[known], labels_N[known]).decision_function(test_NF)
+    return scores_NL
+
+
+def _mean_auroc(labels_NL: np.ndarray, scores_NL: np.ndarray) -> float:
+    """Mean over the labels that have one; 0.5 where none has."""
+    scored = [i for i in range(labels_NL.shape[1]) if np.isfinite(scores_NL[:, i]).all()]
+    values = np.array([auroc(labels_NL[:, i], scores_NL[:, i]) for i in scored])
+    return float(np.nanmean(values)) if np.isfinite(values).any() else 0.5
+
+
+def thumbnails(films: np.ndarray) -> np.ndarray:
+    """Films uint8 [N, px, px] as mean brightness in a 32x32 grid, float [N, 1024] in 0..1."""
+    from PIL import Image
+
+    films = np.asarray(films)
+    if films.ndim != 3 or films.dtype != np.uint8 or min(films.shape[1:]) < THUMBNAIL_PX:
+        given = f"{films.dtype} {list(films.shape)}"
+        raise MedleyError(f"thumbnails: films are {given}; they must be uint8 [N, px, px] with px >= {THUMBNAIL_PX}")
+    size = (THUMBNAIL_PX, THUMBNAIL_PX)
+    small = [np.asarray(Image.fromarray(film).convert("F").resize(size, Image.Resampling.BOX)) for film in films]
+    return np.stack(small).reshape(len(films), -1) / 255
+
+
+def _same_columns(train_labels_NL: np.ndarray, test_labels_NL: np.ndarray, names: Sequence[str]) -> None:
+    for labels_NL, part in ((train_labels_NL, "train"), (test_labels_NL, "test")):
+        if labels_NL.ndim != 2 or labels_NL.shape[1] != len(names):
+            raise MedleyError(f"floor: {part} labels are {list(labels_NL.shape)}; they must be [N, {len(names)}]")
+
+
+def _floor(labels_NL: np.ndarray, scores_NL: np.ndarray, names: Sequence[str], *, probabilities: bool) -> Floor:
+    """Metrics of the floor's scores. A column of nan scores has no values; where the macro needs it, that is None."""
+    columns, _ = macro_labels(labels_NL, names)
+    metrics: dict[str, Callable[[np.ndarray, np.ndarray], Any]] = {"auroc": auroc, "ap": average_precision}
+    if probabilities:
+        metrics |= {"brier": _brier, "ece": ece}
+    floor: Floor = {}
+    for metric, of in metrics.items():
+        values = []
+        for column in range(len(names)):
+            scored = np.isfinite(scores_NL[:, column]).all()
+            values.append(float(of(labels_NL[:, column], scores_NL[:, column])) if scored else math.nan)
+        macro = [values[column] for column in columns]
+        averaged = metric if metric in ("brier", "ece") else f"{metric}_macro"
+        floor[averaged] = None if not macro or np.isnan(macro).any() else float(np.mean(macro))
+        for name, value in zip(names, values, strict=True):
+            floor[f"{metric}/{name}"] = None if math.isnan(value) else value
+    return floor
+
+
+def _brier(labels_N: np.ndarray, scores_N: np.ndarray) -> float:
+    return float(brier(labels_N[:, None], scores_N[:, None])[0])

@@ -1,0 +1,33 @@
+"""The metrics of the dev part that training may pick its best weights by: the scorecard's own, without intervals."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+from medley.core.errors import choose
+from medley.core.records import Prediction
+from medley.evaluation import classification as c
+from medley.evaluation.tables import FUSED, head_tables
+
+
+def dev_metrics(predictions: Sequence[Prediction], task: str) -> dict[str, float]:
+    """Metric name -> value, named as in the scorecard; a metric that these cases do not give is left out."""
+    return choose(task, _BY_TASK, "task")(predictions)
+
+
+def _chest_findings(predictions: Sequence[Prediction]) -> dict[str, float]:
+    found: dict[str, float] = {}
+    for head, table in head_tables(predictions).items():
+        columns, _ = c.macro_labels(table.labels_NL, table.names)
+        prefix = "" if head == FUSED else f"{head}/"
+        for name, of in (("auroc_macro", c.auroc), ("ap_macro", c.average_precision)):
+            values = [float(of(table.labels_NL[:, i], table.scores_NL[:, i])) for i in columns]
+            if values and not math.isnan(np.mean(values)):
+                found[prefix + name] = float(np.mean(values))
+    return found
+
+
+_BY_TASK = {"chest_findings": _chest_findings}

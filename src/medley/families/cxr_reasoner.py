@@ -1,0 +1,492 @@
+"""cxr_reasoner: a chest film is read together with the clinical note; 14 findings, each from the image alone, from the
+note alone, and from both.                                     Figure and results: docs/families/cxr_reasoner.md
+
+    films -- vision -- patches -+------------------ image queries -- image-only findings
+                                |
+                             fusion (patches read words, words read patches) -- fused queries -- findings + maps
+                                |
+    note --- text ---- words ---+------------------ text queries --- text-only findings
+
+Shapes: B batch, V views, H W pixels, N patches a view, P = V * N, L words, D width, C labels, O outputs a label.
+
+Departures from the system it follows (multimodal-cxr-reasoning, 2026):
+- attention is over patches and words; there it was between two pooled vectors, which is a linear map
+- a study without a note is a learned state; there it was the sentence that had meant "no positive label" in training
+- one query a label gives the finding and its map; there one fused vector gave all 14
+- the towers' own mean and std; no flips (they swap left and right); a study is 1-2 views, read together
+- notes are never made from the labels' names: see data/notes.py
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from torch import nn
+
+from medley.core.config import Config
+from medley.core.errors import MedleyError
+from medley.core.family import Family
+from medley.core.files import read_json, write_json
+from medley.core.labels import CHEXPERT_14
+from medley.core.records import VIEWS, Evidence, Prediction, Study
+from medley.core.stage import Objective, Stage
+from medley.decoders.classify import LabelwiseLinear
+from medley.encoders.published import published_config
+from medley.encoders.text import TextSpec, build_text, describe_text, load_tokenizer, small_bert, train_tokenizer
+from medley.encoders.vision2d import VisionSpec, build_vision, describe_vision, sincos_2d
+from medley.fusion.cross_attention import Bidirectional
+from medley.fusion.gate import LabelGate
+from medley.fusion.queries import LabelQueries
+from medley.losses import multilabel as losses
+
+HEADS = ("fused", "image_only", "text_only")
+NO_NOTE_TOKENS = 4  # more than one, so that attention over "no note" is an attention
+
+
+class CxrReasonerConfig(Config):
+    """Defaults are `size: paper`."""
+
+    image_px: int = 224
+    """Side of the square film the vision tower reads, in pixels."""
+    views: Literal[1, 2] = 2
+    """How many films of a study are read together; more are read in groups and averaged."""
+    vision: str = "google/vit-base-patch16-224"
+    """A timm architecture, or a Hugging Face id or local folder of a vision model."""
+    vision_pretrained: bool = True
+    """Whether the vision tower starts from its pretrained weights."""
+    vision_level: int = -1
+    """Which timm feature map becomes the patches: -1 the last, -2 one step finer."""
+    text: str | None = "emilyalsentzer/Bio_ClinicalBERT"
+    """A Hugging Face BERT, or null for a small one with words learned from the training notes."""
+    text_dim: int = 128
+    """Width of the small BERT where `text` is null."""
+    text_layers: int = 2
+    """Layers of the small BERT where `text` is null."""
+    note_tokens: int = 128
+    """A note is cut after this many tokens; the share that was cut is reported."""
+    width: int = 768
+    """Width D of the fusion and the queries; a multiple of `heads` and of 4."""
+    heads: int = 8
+    """Attention heads of fusion and queries."""
+    fusion: Literal["xattn", "gated", "concat", "late"] = "xattn"
+    """How image and note meet: cross-attention over tokens, a gate a label, one set of tokens, or averaged logits."""
+    fusion_layers: int = 1
+    """Layers of `xattn`."""
+    query_layers: int = 1
+    """Layers in which the label queries read the tokens."""
+    dropout: float = 0.1
+    """Dropout in fusion, queries and the small BERT."""
+    drop_note: float = 0.3
+    """Share of training studies whose note the fusion does not see (modality dropout)."""
+    drop_film: float = 0.1
+    """Share of training studies whose films the fusion does not see."""
+    loss: Literal["bce", "weighted", "asymmetric", "focal"] = "bce"
+    """Loss per label; `weighted` weighs positives by (1 - p) / p, at most 20."""
+    three_class: bool = False
+    """Learn 'uncertain' as a third class (policy `multiclass`); it is dropped when probabilities are read."""
+    head_weights: Mapping[Literal["fused", "image_only", "text_only"], float] = {
+        "fused": 1.0,
+        "image_only": 0.5,
+        "text_only": 0.25,
+    }
+    """Weight of each head in the loss."""
+    hierarchy: float = 0.1
+    """Weight of the penalty for a child that is more probable than its parent."""
+    consistency: float = 0.1
+    """Weight of KL(image-only || fused) where the fusion sees no note."""
+    encoder_rate: float = 2e-5
+    """Learning rate of the towers."""
+    rate: float = 1e-4
+    """Learning rate of everything new."""
+    layer_decay: float = 0.75
+    """Towers: the rate of layer k of n is multiplied by this to the power n - k."""
+    epochs: int = 10
+    """Epochs of the stage `joint`, unless the recipe says otherwise."""
+
+
+SIZES: dict[str, dict[str, Any]] = {
+    "paper": {},
+    "tiny": {
+        "image_px": 128,
+        "vision": "resnet10t",
+        "vision_pretrained": False,
+        "vision_level": -2,
+        "text": None,
+        "note_tokens": 64,
+        "width": 128,
+        "heads": 4,
+        "encoder_rate": 1e-3,
+        "rate": 1e-3,
+        "layer_decay": 1.0,
+        "epochs": 12,
+    },
+    "toy": {
+        "image_px": 48,
+        "vision": "test_vit",
+        "vision_pretrained": False,
+        "text": None,
+        "text_dim": 32,
+        "text_layers": 1,
+        "note_tokens": 16,
+        "width": 16,
+        "heads": 2,
+        "encoder_rate": 3e-3,
+        "rate": 3e-3,
+        "layer_decay": 1.0,
+        "epochs": 2,
+    },
+}
+
+
+@dataclass(frozen=True)
+class Batch:
+    """B studies. `targets_BC` is nan where not known, -1 where uncertain is a class; None outside training."""
+
+    films_BV1HW: torch.Tensor  # in [0, 1]; zeros where there is no film
+    views_BV: torch.Tensor  # index into VIEWS
+    is_film_BV: torch.Tensor
+    words_BL: torch.Tensor
+    is_word_BL: torch.Tensor  # all False for a study without a note
+    targets_BC: torch.Tensor | None = None
+
+    def __len__(self) -> int:
+        return len(self.films_BV1HW)
+
+
+@dataclass(frozen=True)
+class Output:
+    """Logits of the three heads and where the label queries looked. O is 1, or 3 with `three_class`."""
+
+    logits: Mapping[str, torch.Tensor]  # head -> [B, C, O]
+    maps_BCVhw: torch.Tensor  # share of the fused queries' attention on each patch
+    image_maps_BCVhw: torch.Tensor  # the same of the image-only queries
+    words_BCL: torch.Tensor  # share of the fused queries' attention on each word
+    no_note_B: torch.Tensor  # the fusion saw films and no note
+
+    def binary(self, head: str) -> torch.Tensor:
+        """Log-odds [B, C] of present against absent; an 'uncertain' class is dropped (Irvin et al. 2019)."""
+        logits_BCO = self.logits[head].float()
+        return logits_BCO[..., 0] if logits_BCO.shape[-1] == 1 else logits_BCO[..., 1] - logits_BCO[..., 0]
+
+
+class CxrReasonerProcessor:
+    """Studies -> Batch, Output -> predictions. Holds label order, prevalence, tokenizer; saved beside the weights."""
+
+    def __init__(
+        self,
+        config: CxrReasonerConfig,
+        labels: Sequence[str],
+        prevalence: Mapping[str, float],
+        tokenizer: Any,
+        vision: VisionSpec,
+        text: TextSpec,
+    ):
+        self.config, self.labels, self.prevalence = config, tuple(labels), dict(prevalence)
+        self.tokenizer, self.vision, self.text = tokenizer, vision, text
+        self.image_px, self.views = config.image_px, config.views
+
+    @classmethod
+    def fit(cls, config, labels: Sequence[str], notes: Sequence[str | None], prevalence: Mapping[str, float]):
+        """From the training part: its notes teach the small tokenizer its words."""
+        if config.text:
+            tokenizer, text = load_tokenizer(config.text), describe_text(config.text)
+        else:
+            tokenizer = train_tokenizer([note for note in notes if note])
+            text = small_bert(len(tokenizer), config.text_dim, config.text_layers, config.dropout)
+        return cls(config, labels, prevalence, tokenizer, describe_vision(config.vision), text)
+
+    def __call__(self, studies: Sequence[Study], targets: Sequence[np.ndarray] | None = None) -> Batch:
+        px = self.config.image_px
+        films_BV1HW = torch.zeros(len(studies), max(len(s.films) for s in studies), 1, px, px)
+        views_BV = torch.zeros(films_BV1HW.shape[:2], dtype=torch.long)
+        is_film_BV = torch.zeros(films_BV1HW.shape[:2], dtype=torch.bool)
+        for b, study in enumerate(studies):
+            if not 1 <= len(study.films) <= self.config.views:
+                what = f"{len(study.films)} films, the model reads 1 to {self.config.views}"
+                raise MedleyError(f"case '{study.case.case_id}' has {what}")
+            for v, film in enumerate(study.films):
+                if film.pixels.shape != (px, px):
+                    raise MedleyError(f"case '{study.case.case_id}': film of {film.pixels.shape}, wanted {px} x {px}")
+                films_BV1HW[b, v, 0] = torch.from_numpy(np.array(film.pixels)).float() / 255
+                views_BV[b, v] = VIEWS.index(film.view)
+                is_film_BV[b, v] = True
+        words_BL, is_word_BL = self._words([study.note for study in studies])
+        targets_BC = None if targets is None else torch.from_numpy(np.stack(targets)).float()
+        return Batch(films_BV1HW, views_BV, is_film_BV, words_BL, is_word_BL, targets_BC)
+
+    def _words(self, notes: Sequence[str | None]) -> tuple[torch.Tensor, torch.Tensor]:
+        coded = self.tokenizer(
+            [note or "" for note in notes],
+            truncation=True,
+            max_length=self.config.note_tokens,
+            padding="longest",
+            return_tensors="pt",
+        )
+        words_BL, is_word_BL = coded["input_ids"], coded["attention_mask"].bool()
+        short = max(0, NO_NOTE_TOKENS - words_BL.shape[1])
+        words_BL = nn.functional.pad(words_BL, (0, short), value=self.tokenizer.pad_token_id)
+        is_word_BL = nn.functional.pad(is_word_BL, (0, short))
+        return words_BL, is_word_BL & torch.tensor([note is not None for note in notes])[:, None]
+
+    def cut_words(self, note: str) -> int:
+        """How many tokens of this note the model does not read."""
+        return max(0, len(self.tokenizer(note, truncation=False, verbose=False)["input_ids"]) - self.config.note_tokens)
+
+    def evidence(self, output: Output, studies: Sequence[Study]) -> list[Evidence]:
+        """The fused queries' attention on patches and on words."""
+        maps_BCVhw, words_BCL = (
+            output.maps_BCVhw.detach().float().cpu().numpy(),
+            output.words_BCL.detach().float().cpu(),
+        )
+        found = []
+        for b, study in enumerate(studies):
+            maps = {name: tuple(maps_BCVhw[b, c, : len(study.films)]) for c, name in enumerate(self.labels)}
+            words = {
+                name: self._word_shares(study.note, words_BCL[b, c]) if study.note else {}
+                for c, name in enumerate(self.labels)
+            }
+            found.append(Evidence(maps, words))
+        return found
+
+    def _word_shares(self, note: str, share_L: torch.Tensor) -> dict[str, float]:
+        """Attention on each word of the note as written, its pieces added up; repeated words are added too."""
+        coded = self.tokenizer(note, truncation=True, max_length=self.config.note_tokens)
+        shares: dict[str, float] = {}
+        for position, word in enumerate(coded.word_ids()):
+            if word is not None:
+                span = coded.word_to_chars(word)
+                text = note[span.start : span.end].lower()
+                shares[text] = shares.get(text, 0.0) + float(share_L[position])
+        return shares
+
+    def predictions(self, output: Output, studies: Sequence[Study]) -> list[Prediction]:
+        heads = {head: output.binary(head).sigmoid().detach().cpu().numpy() for head in HEADS}
+        named = [{head: dict(zip(self.labels, map(float, p[b]), strict=True)) for head, p in heads.items()}
+                 for b in range(len(studies))]  # fmt: skip
+        return [
+            Prediction(
+                case_id=study.case.case_id,
+                patient_id=study.case.patient_id,
+                task=FAMILY.task,
+                scores=scores["fused"],
+                heads={head: scores[head] for head in HEADS[1:]},
+            )
+            for study, scores in zip(studies, named, strict=True)
+        ]
+
+    def save(self, folder: Path) -> None:
+        write_json(folder / "labels.json", {"labels": list(self.labels), "prevalence": self.prevalence})
+        write_json(folder / "towers.json", {"vision": vars(self.vision), "text": vars(self.text)})
+        self.tokenizer.save_pretrained(folder / "tokenizer")
+
+    @classmethod
+    def load(cls, config: CxrReasonerConfig, folder: Path) -> CxrReasonerProcessor:
+        """The processor that `save` wrote."""
+        saved, towers = read_json(folder / "labels.json"), read_json(folder / "towers.json")
+        tokenizer = load_tokenizer(str(folder / "tokenizer"))
+        vision, text = VisionSpec(**towers["vision"]), TextSpec(**towers["text"])
+        return cls(config, saved["labels"], saved["prevalence"], tokenizer, vision, text)
+
+
+class CxrReasoner(nn.Module):
+    """Module names are what stages name: vision, text, bridge, fusion, queries, heads."""
+
+    def __init__(self, config: CxrReasonerConfig, processor: CxrReasonerProcessor, pretrained: bool = True):
+        """`pretrained=False` builds every tower with random weights, for saved ones to be laid over."""
+        super().__init__()
+        self.config = config
+        width, heads, dropout = config.width, config.heads, config.dropout
+        pretrained_vision = pretrained and config.vision_pretrained
+        self.vision = build_vision(processor.vision, config.image_px, pretrained_vision, config.vision_level)
+        self.text = build_text(processor.text, pretrained)
+        self.bridge = nn.ParameterDict(
+            {
+                "view_VD": torch.randn(len(VIEWS), width) * 0.02,
+                "no_note_KD": torch.randn(NO_NOTE_TOKENS, width) * 0.02,
+            }
+        )
+        if config.fusion != "late":  # which has nothing to hide films from
+            self.bridge["no_film_D"] = nn.Parameter(torch.randn(width) * 0.02)
+        self.bridge_patches = nn.Sequential(nn.Linear(self.vision.dim, width), nn.LayerNorm(width))
+        self.bridge_words = nn.Sequential(nn.Linear(self.text.dim, width), nn.LayerNorm(width))
+        self.register_buffer("position_ND", sincos_2d(self.vision.grid, width), persistent=False)
+
+        if config.fusion == "xattn":
+            self.fusion: nn.Module | None = Bidirectional(width, heads, config.fusion_layers, dropout)
+        else:
+            self.fusion = LabelGate(width) if config.fusion == "gated" else None
+
+        labels, outputs = len(processor.labels), 3 if config.three_class else 1
+        prevalence_C = torch.tensor([processor.prevalence[name] for name in processor.labels])
+        names = [head for head in HEADS if not (head == "fused" and config.fusion == "late")]
+        self.queries = nn.ModuleDict(
+            {head: LabelQueries(labels, width, heads, config.query_layers, dropout) for head in names}
+        )
+        self.heads = nn.ModuleDict({head: LabelwiseLinear(prevalence_C, width, outputs) for head in names})
+
+    def forward(self, batch: Batch) -> Output:
+        patches_BPD, is_patch_BP = self._patches(batch)
+        words_BLD, is_word_BL = self._words(batch)
+        image_BCD, image_maps_BCP = self.queries["image_only"](patches_BPD, is_patch_BP)
+        text_BCD, text_shares_BCL = self.queries["text_only"](words_BLD, is_word_BL)
+        logits = {"image_only": self.heads["image_only"](image_BCD), "text_only": self.heads["text_only"](text_BCD)}
+
+        no_film_B, no_note_B = self._dropped(batch)
+        if self.config.fusion == "late":
+            logits["fused"] = (logits["image_only"] + logits["text_only"]) / 2
+            maps_BCP, shares_BCL = image_maps_BCP, text_shares_BCL
+        else:
+            patches_BPD = torch.where(no_film_B[:, None, None], self.bridge["no_film_D"].to(patches_BPD), patches_BPD)
+            words_BLD, is_word_BL = self._without_note(words_BLD, is_word_BL, no_note_B)
+            if self.config.fusion == "xattn":
+                patches_BPD, words_BLD, *_ = self.fusion(patches_BPD, words_BLD, is_patch_BP, is_word_BL)
+            tokens_BKD = torch.cat([patches_BPD, words_BLD], dim=1)
+            fused_BCD, attention_BCK = self.queries["fused"](tokens_BKD, torch.cat([is_patch_BP, is_word_BL], dim=1))
+            logits["fused"] = self.heads["fused"](fused_BCD)
+            if self.config.fusion == "gated":
+                alone = (logits["image_only"].detach(), logits["text_only"].detach())  # each head learns its own job
+                logits["fused"] = logits["fused"] + self.fusion(image_BCD.detach(), text_BCD.detach(), *alone)
+            maps_BCP, shares_BCL = attention_BCK.split([patches_BPD.shape[1], words_BLD.shape[1]], dim=-1)
+
+        views, grid = batch.films_BV1HW.shape[1], self.vision.grid
+        return Output(
+            logits=logits,
+            maps_BCVhw=maps_BCP.unflatten(-1, (views, *grid)),
+            image_maps_BCVhw=image_maps_BCP.unflatten(-1, (views, *grid)),
+            words_BCL=shares_BCL,
+            no_note_B=no_note_B & ~no_film_B,
+        )
+
+    def _patches(self, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
+        """Tokens of all views in one row, and which of them are of a real film. Only real films meet the tower."""
+        seen_FND = self.bridge_patches(self.vision(batch.films_BV1HW[batch.is_film_BV]))
+        seen_FND = seen_FND + self.position_ND + self.bridge["view_VD"][batch.views_BV[batch.is_film_BV]][:, None]
+        patches_BVND = seen_FND.new_zeros(*batch.is_film_BV.shape, *seen_FND.shape[1:])
+        patches_BVND[batch.is_film_BV] = seen_FND
+        is_patch_BP = batch.is_film_BV.repeat_interleave(seen_FND.shape[1], dim=1)
+        return patches_BVND.flatten(1, 2), is_patch_BP
+
+    def _words(self, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
+        """Word tokens; a study without a note gets the learned tokens of that state."""
+        read_BL = batch.is_word_BL.clone()
+        read_BL[:, 0] = True  # an empty row would make nan; what it says is replaced below
+        words_BLD = self.bridge_words(self.text(batch.words_BL, read_BL))
+        return self._without_note(words_BLD, batch.is_word_BL, ~batch.is_word_BL.any(1))
+
+    def _without_note(self, words_BLD: torch.Tensor, is_word_BL: torch.Tensor, no_note_B: torch.Tensor):
+        """Rows of `no_note_B` hold the learned state in their first tokens and nothing else."""
+        learned_LD = nn.functional.pad(self.bridge["no_note_KD"], (0, 0, 0, words_BLD.shape[1] - NO_NOTE_TOKENS))
+        is_learned_L = torch.arange(words_BLD.shape[1], device=words_BLD.device) < NO_NOTE_TOKENS
+        words_BLD = torch.where(no_note_B[:, None, None], learned_LD.to(words_BLD), words_BLD)
+        return words_BLD, torch.where(no_note_B[:, None], is_learned_L, is_word_BL)
+
+    def _dropped(self, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
+        """Which studies the fusion reads without films, and which without a note; never without both."""
+        no_note_B = ~batch.is_word_BL.any(1)
+        if not self.training:
+            return torch.zeros_like(no_note_B), no_note_B
+        draw_B = torch.rand(len(batch), device=no_note_B.device)  # one draw for both, so that one of the two stays
+        no_film_B = (draw_B < self.config.drop_film) & ~no_note_B
+        return no_film_B, no_note_B | (draw_B > 1 - self.config.drop_note)
+
+
+def objective(config: CxrReasonerConfig, processor: CxrReasonerProcessor) -> Objective:
+    """The label loss of each head, the hierarchy penalty and the consistency of "no note" with the image alone."""
+    weights = {**config.head_weights, "hierarchy": config.hierarchy, "consistency": config.consistency}
+    if not losses.hierarchy_pairs(processor.labels):
+        weights["hierarchy"] = 0.0
+    if config.fusion == "late":
+        weights["consistency"] = 0.0
+    sums = partial(_sums, config, processor.labels, [processor.prevalence[name] for name in processor.labels])
+    return Objective(
+        {name: weight for name, weight in weights.items() if weight}, sums, partial(_counts, processor.labels)
+    )
+
+
+def _sums(config, labels: Sequence[str], prevalence: Sequence[float], output: Output, batch: Batch):
+    per_label = {
+        "bce": losses.bce,
+        "weighted": partial(losses.weighted_bce, prevalence=prevalence),
+        "asymmetric": losses.asymmetric,
+        "focal": losses.focal,
+    }[config.loss]
+    terms = {}
+    for head in HEADS:
+        if config.three_class:
+            terms[head] = losses.masked_sum(losses.three_class, output.logits[head], batch.targets_BC)
+        else:
+            terms[head] = losses.masked_sum(per_label, output.binary(head), batch.targets_BC)
+    terms["hierarchy"] = losses.hierarchy_penalty(output.binary("fused"), labels)
+    kl_BC = losses.bernoulli_kl(output.binary("fused"), output.binary("image_only"))
+    terms["consistency"] = (kl_BC * output.no_note_B[:, None]).sum()
+    return terms
+
+
+def _counts(labels: Sequence[str], batch: Batch) -> dict[str, torch.Tensor]:
+    known = (~batch.targets_BC.isnan()).sum()
+    studies = torch.tensor(len(batch), device=known.device)
+    pairs = studies * max(1, len(losses.hierarchy_pairs(labels)))
+    return {**dict.fromkeys(HEADS, known), "hierarchy": pairs, "consistency": studies * len(labels)}
+
+
+def stages(config: CxrReasonerConfig, processor: CxrReasonerProcessor) -> tuple[Stage, ...]:
+    """One stage: everything learns, the towers slowly."""
+    rates = {"vision.*": config.encoder_rate, "text.*": config.encoder_rate}
+    rates |= dict.fromkeys(("bridge*", "queries.*", "heads.*"), config.rate)
+    if config.fusion in ("xattn", "gated"):
+        rates["fusion.*"] = config.rate
+    return (
+        Stage(
+            "joint",
+            rates,
+            objective(config, processor),
+            epochs=config.epochs,
+            best_by="auroc_macro",
+            layer_decay=config.layer_decay,
+        ),
+    )
+
+
+def sketch(config: CxrReasonerConfig) -> CxrReasonerProcessor:
+    """A processor without a tokenizer, with published configs for towers: enough to build the model to count it."""
+    published = {"mean": (0.5,) * 3, "std": (0.5,) * 3}
+    vision = (
+        VisionSpec(config.vision, published_config(config.vision), **published)
+        if "/" in config.vision
+        else describe_vision(config.vision)
+    )
+    text = (
+        TextSpec(config.text, published_config(config.text))
+        if config.text
+        else small_bert(4000, config.text_dim, config.text_layers, config.dropout)
+    )
+    return CxrReasonerProcessor(config, CHEXPERT_14, dict.fromkeys(CHEXPERT_14, 0.1), None, vision, text)
+
+
+# Parameters counted from the published code of the system it follows (210.4 M in all).
+REFERENCE = {
+    "vision": (86_389_248, "theirs holds an unused pooler of 0.6 M, which is left out here"),
+    "text": (108_310_272, "theirs holds an unused pooler of 0.6 M, which is left out here"),
+    "fusion": (15_354_624, "theirs: attention between two pooled vectors, of which 2.4 M never get a gradient"),
+    "heads": (301_454, "theirs: one MLP for 14 labels; here a linear map a label for each of three heads"),
+}
+
+FAMILY = Family(
+    name="cxr_reasoner",
+    task="chest_findings",
+    config=CxrReasonerConfig,
+    sizes=SIZES,
+    stage_names=("joint",),
+    fit_processor=CxrReasonerProcessor.fit,
+    load_processor=CxrReasonerProcessor.load,
+    model=CxrReasoner,
+    stages=stages,
+    sketch=sketch,
+    reference=REFERENCE,
+)

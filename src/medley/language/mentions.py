@@ -1,0 +1,216 @@
+"""Read the findings out of a text: what is said to be there, not there or perhaps there, on which side, and where.
+
+    find_mentions("No effusion. Possible left lower lobe pneumonia.")
+    -> Pleural Effusion absent; Pneumonia uncertain, left, lower
+
+One walk over the words finds findings, anatomy, places and triggers together (`phrases`); `negation` says how far each
+trigger reaches; anatomy that is called normal or enlarged becomes a mention too ("the lungs are clear").
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cache
+
+from medley.core.labels import CHEXPERT_14, HIERARCHY, NO_FINDING, NOT_KNOWN, UNCERTAIN
+from medley.language import chest, negation
+from medley.language.phrases import Mark, Token, Vocabulary, lower, tokens
+from medley.language.sentences import INPUT_HEADERS, Sentence, split_sentences
+
+PRESENT, ABSENT, PERHAPS = "present", "absent", "uncertain"
+_STATES = frozenset({"normal", "abnormal", "borderline"})
+_LINKS = frozenset({"in", "at", "on", "within", "of", "over", "involving", "along", "throughout", "from", "near"})
+_GLUE = frozenset({"the", "a", "an", "its", "their", "this", "that", "both"})
+_OTHERS = frozenset({"finding", "turn", "anything", "deny_after", *_STATES})  # words before these belong to them
+_REACH_WORDS = 8  # a place farther behind a finding than this is not its own
+
+
+@dataclass(frozen=True)
+class Mention:
+    """One finding named in a text. `text` is the source's own words `[start:end]`; what is not said is None."""
+
+    label: str
+    start: int
+    end: int
+    text: str
+    polarity: str  # present | absent | uncertain
+    side: str | None = None  # the patient's: left | right | bilateral
+    zone: str | None = None  # upper | middle | lower
+    severity: str | None = None  # mild | moderate | severe
+    section: str | None = None  # findings, impression, indication, ...; None before the first header
+
+
+@cache
+def _vocabulary() -> Vocabulary:
+    return Vocabulary([*chest.vocabulary(), *negation.triggers()])
+
+
+def find_mentions(text: str) -> list[Mention]:
+    """All findings that the text names or denies, in order. A phrase with two labels gives two mentions."""
+    low = lower(text)
+    return [mention for sentence in split_sentences(text) for mention in _read(text, low, sentence)]
+
+
+def label_text(text: str, labels: Iterable[str] = CHEXPERT_14, propagate: bool = True) -> dict[str, float]:
+    """One value a label: 1 present, 0 absent, -1 uncertain, nan never mentioned; present > uncertain > absent.
+
+    What stands under INDICATION, HISTORY, COMPARISON or TECHNIQUE does not count. With `propagate`, finer words
+    count as CheXpert's labels (`chest.IMPLIES`) and parents follow their children (`core.labels.HIERARCHY`); without,
+    a label is only what its own words say. No Finding is 1 where nothing but devices is present or uncertain, 0
+    where something is, and nan where nothing was reported.
+    """
+    low = lower(text)
+    reported = [sentence for sentence in split_sentences(text) if sentence.section not in INPUT_HEADERS]
+    values: dict[str, float] = {}
+    for mention in (mention for sentence in reported for mention in _read(text, low, sentence)):
+        if mention.label == NO_FINDING:
+            continue  # a consequence of all the others, below
+        if mention.polarity == ABSENT and mention.side in ("left", "right"):
+            continue  # "the right lung is clear" says nothing of the left one
+        value = {PRESENT: 1.0, PERHAPS: UNCERTAIN, ABSENT: 0.0}[mention.polarity]
+        for label, meant in ((mention.label, value), *(_coarser(mention.label, value) if propagate else ())):
+            values[label] = _stronger(values.get(label, NOT_KNOWN), meant)
+    if propagate:
+        for child, parents in reversed(HIERARCHY.items()):  # Pneumonia before Consolidation before Lung Opacity
+            for parent in parents if values.get(child) in (1.0, UNCERTAIN) else ():
+                values[parent] = _stronger(values.get(parent, NOT_KNOWN), values[child])
+    found = any(value in (1.0, UNCERTAIN) for label, value in values.items() if label != "Support Devices")
+    worded = any(char.isalpha() for sentence in reported for char in text[sentence.start : sentence.end])
+    values[NO_FINDING] = 0.0 if found else 1.0 if worded else NOT_KNOWN
+    return {label: values.get(label, NOT_KNOWN) for label in labels}
+
+
+def _coarser(label: str, value: float) -> list[tuple[str, float]]:
+    """What a finer word says of coarser labels; denied, it says nothing: no nodule is not yet no lesion."""
+    if value == 0.0:
+        return []
+    hints = [(coarse, UNCERTAIN) for coarse in chest.HINTS.get(label, ())]
+    return [(coarse, value) for coarse in chest.IMPLIES.get(label, ())] + hints
+
+
+def _stronger(one: float, other: float) -> float:
+    rank = {1.0: 3, UNCERTAIN: 2, 0.0: 1}  # not known has no rank
+    return one if rank.get(one, 0) >= rank.get(other, 0) else other
+
+
+def _read(text: str, low: str, sentence: Sentence) -> list[Mention]:
+    words = tokens(low, sentence.start, sentence.end)
+    marks = _vocabulary().marks(words)
+    states = _states(marks, words)
+    said = negation.polarities(marks, {subject for subjects in states.values() for subject in subjects})
+    mentions: list[Mention] = []
+    for i, mark in enumerate(marks):
+        kind = mark.term.kind
+        if kind == "finding":
+            claims, first, last = [(label, said[i]) for label in mark.term.value], i, i
+        elif kind == "anything":
+            claims, first, last = _denied_trouble(mark.term.value, said[i]), i, i
+        elif kind in _STATES and i in states:
+            claims = _verdict(marks, i, states[i], said, words)
+            first, last = min(i, *states[i]), max(i, *states[i])
+        else:
+            continue
+        if claims:
+            start, end = words[marks[first].first].start, words[marks[last].last - 1].end
+            side, zone, severity = _attributes(marks, first, last, words)
+            for label, polarity in claims:
+                where = (side, zone, severity, sentence.section)
+                mentions.append(Mention(label, start, end, text[start:end], polarity, *where))
+    return mentions
+
+
+def _denied_trouble(group: str, polarity: str) -> list[tuple[str, str]]:
+    """What "no acute cardiopulmonary disease" claims; trouble that is not denied has no label."""
+    if polarity != ABSENT:
+        return []
+    if group == "all":
+        return [(NO_FINDING, PRESENT)]
+    return [(label, ABSENT) for label in chest.NORMAL_DENIES[group]]
+
+
+def _states(marks: list[Mark], words: list[Token]) -> dict[int, list[int]]:
+    """Index of each state ("normal", "enlarged") -> the anatomy it is said of: before it, else right behind it."""
+    owned: dict[int, list[int]] = {}
+    taken: set[int] = set()
+    for i, mark in enumerate(marks):
+        if mark.term.kind not in _STATES:
+            continue
+        subjects: list[int] = []
+        verb = False
+        for j in range(i - 1, -1, -1):
+            kind = marks[j].term.kind
+            if kind == "subject" and j not in taken:
+                if not subjects and not verb and marks[i].first - marks[j].last > 3:
+                    break
+                subjects.append(j)
+            elif kind in ("turn", "new_claim", "finding", "anything") or j in taken or kind in _STATES:
+                break
+            verb = verb or kind == "verb"
+        if not subjects:
+            end = mark.last
+            for j in range(i + 1, len(marks)):
+                kind = marks[j].term.kind
+                if kind == "subject" and all(word.word in _GLUE for word in words[end : marks[j].first]):
+                    subjects.append(j)
+                elif kind not in ("list", "or", "place", "severity"):
+                    break
+                end = marks[j].last
+        if subjects:
+            owned[i] = sorted(subjects)
+            taken.update(subjects)
+    return owned
+
+
+def _verdict(
+    marks: list[Mark], state: int, subjects: list[int], said: dict[int, str], words: list[Token]
+) -> list[tuple[str, str]]:
+    """The claims of "heart and lungs are normal", "the heart is not enlarged", "heart size is borderline"."""
+    kind = marks[state].term.kind
+    groups = dict.fromkeys(marks[subject].term.value for subject in subjects)
+    if kind == "abnormal":
+        labels = [marks[state].term.value[group] for group in groups if group in marks[state].term.value]
+        return [(label, said[state]) for label in labels]
+    if kind == "borderline":
+        return [("Cardiomegaly", PERHAPS)] if "heart" in groups else []
+    before = words[marks[state].first - 1].word if marks[state].first else ""
+    if before == "otherwise":
+        return []  # "otherwise clear" denies nothing that was said
+    if before == "not":
+        return [(chest.NORMAL_DENIES[group][0], PRESENT) for group in groups]
+    return [(label, ABSENT) for group in groups for label in chest.NORMAL_DENIES[group]]
+
+
+def _attributes(
+    marks: list[Mark], first: int, last: int, words: list[Token]
+) -> tuple[str | None, str | None, str | None]:
+    """Side, zone and severity: from the words before the finding up to the last one, else from a place behind it."""
+    side = zone = severity = None
+    for i in range(last, -1, -1):
+        kind, value = marks[i].term.kind, marks[i].term.value
+        if i < first and kind in _OTHERS:
+            break
+        if kind == "place" and i != last:
+            side, zone = side or value[0], zone or value[1]
+        elif kind == "severity":
+            severity = severity or value
+    linked = False
+    previous = marks[last].last
+    for i in range(last + 1, len(marks)):
+        kind, value = marks[i].term.kind, marks[i].term.value
+        between = words[previous : marks[i].first]
+        if marks[i].first - marks[last].last > _REACH_WORDS:
+            break
+        linked = linked or any(word.word in _LINKS for word in between)
+        if kind == "place":
+            compared = value == ("bilateral", None)  # "effusions, left greater than right"
+            if linked or compared:
+                side, zone = (value[0] if compared else side or value[0]), zone or value[1]
+        elif kind == "severity":
+            severity = severity or (value if linked else None)
+        elif kind == "colon":
+            linked = True  # "Effusions: small bilateral"
+        elif kind not in ("verb", "subject", "list") or (kind == "list" and linked):
+            break
+        previous = marks[i].last
+    return side, zone, severity

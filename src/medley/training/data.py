@@ -1,0 +1,100 @@
+"""The training and dev parts of an opened source, as one family's processor reads them."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from medley.core.family import Processor
+from medley.core.records import Case, ImageRef, Prediction, Study
+from medley.core.seeds import generator
+from medley.data.augment import apply, draw
+from medley.data.source import Source, batches
+from medley.evaluation.selection import dev_metrics
+
+Example = tuple[Study, np.ndarray]
+
+
+@dataclass(frozen=True)
+class TrainingData:
+    """An example is a group of films of a study that the model reads together (one, or a frontal with a lateral)."""
+
+    source: Source
+    processor: Processor
+    task: str
+    seed: int
+    batch: int
+    augment: bool
+
+    @cached_property
+    def train(self) -> list[tuple[Case, tuple[ImageRef, ...]]]:
+        return self._groups("train")
+
+    @cached_property
+    def dev(self) -> list[tuple[Case, tuple[ImageRef, ...]]]:
+        return self._groups("dev")
+
+    def _groups(self, part: str) -> list[tuple[Case, tuple[ImageRef, ...]]]:
+        per_study = self.processor.views
+        return [(case, group) for case in self.source.parts[part] for group in self.source.groups(case, per_study)]
+
+    def read(self, epoch: int, example: int) -> Example:
+        """A training example; its augmentation is keyed by (seed, epoch, case, film)."""
+        case, images = self.train[example]
+        study = self.source.study(case, images)
+        if self.augment:
+            films = []
+            for image, film in zip(images, study.films, strict=True):
+                rng = generator("augment", self.seed, epoch, case.case_id, image.path)
+                films.append(dataclasses.replace(film, pixels=apply(draw(rng), film.pixels)))
+            study = dataclasses.replace(study, films=tuple(films))
+        return study, self.source.targets(case, self.seed)
+
+    def collate(self, examples: Sequence[Example]) -> Any:
+        """The family's Batch of these examples."""
+        return self.processor([study for study, _ in examples], [targets for _, targets in examples])
+
+    def dev_batches(self, rank: int, world: int) -> Iterator[tuple[Any, list[Study]]]:
+        """This device's share of the dev part, without augmentation."""
+        for groups in batches(self.dev[rank::world], self.batch):
+            studies = [self.source.study(case, images) for case, images in groups]
+            targets = [self.source.targets(case, self.seed) for case, _ in groups]
+            yield self.processor(studies, targets), studies
+
+    def predict(self, output: Any, studies: Sequence[Study]) -> list[Prediction]:
+        """Predictions with the labels they are scored against."""
+        return [
+            dataclasses.replace(prediction, labels=self.source.known_labels(study.case))
+            for prediction, study in zip(self.processor.predictions(output, studies), studies, strict=True)
+        ]
+
+    def dev_score(self, predictions: Sequence[Prediction]) -> dict[str, float]:
+        """Dev metrics; films of a study that were read apart are averaged first."""
+        return dev_metrics(mean_over_groups(predictions), self.task)
+
+
+def mean_over_groups(predictions: Sequence[Prediction]) -> list[Prediction]:
+    """One prediction a study: the mean probability over its groups of films."""
+    by_case: dict[str, list[Prediction]] = {}
+    for prediction in predictions:
+        by_case.setdefault(prediction.case_id, []).append(prediction)
+    return [aggregate(group, "mean") for group in by_case.values()]
+
+
+def aggregate(group: Sequence[Prediction], how: str) -> Prediction:
+    """The study's prediction from those of its groups of films: the `mean` or the `max` of each probability."""
+    if len(group) == 1:
+        return group[0]
+    pool = np.mean if how == "mean" else np.max
+    first = group[0]
+
+    def over(scores: Sequence[dict]) -> dict[str, float]:
+        return {name: float(pool([part[name] for part in scores])) for name in scores[0]}
+
+    heads = {head: over([p.heads[head] for p in group]) for head in first.heads}
+    return dataclasses.replace(first, scores=over([p.scores for p in group]), heads=heads)

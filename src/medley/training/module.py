@@ -1,0 +1,242 @@
+"""One LightningModule for every family: forward, masked sums over a global count, backward, step, log.
+
+A loss is a sum over known targets divided by how many there are. On several devices, or with accumulation, that count
+is of the whole optimiser step: it is added up over all batches and devices before the first backward pass, so the
+gradient is the one that a single device with one large batch would have had.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import lightning as L
+import torch
+import torch.distributed as dist
+from lightning.pytorch.callbacks import TQDMProgressBar
+from lightning.pytorch.strategies import ParallelStrategy
+
+from medley.core.errors import MedleyError
+from medley.core.family import to_device
+from medley.core.seeds import seed_torch
+from medley.core.stage import Objective, Stage, set_modes
+from medley.training.checkpoint import STATE, Progress, load_state, save_state, save_weights
+from medley.training.curves import Journal
+from medley.training.data import TrainingData
+from medley.training.loader import Windows, step_loader
+from medley.training.optim import build_optimizer, rate_factor, set_rates
+
+
+@dataclass(frozen=True)
+class StagePlan:
+    """All that a stage needs beside the model: what is read, in which order, and where results go."""
+
+    stage: Stage
+    windows: Windows
+    rates: dict[str, float]
+    folder: Path
+    seed: int
+    clip: float
+    patience: int | None
+    checkpoint_every: int
+    workers: int
+    data: TrainingData
+    trained: set[str]  # parameters that this stage or one before it trains
+    facts: dict[str, Any]  # what the weights file says of itself
+
+
+class StageBar(TQDMProgressBar):
+    """One bar for the whole stage, over its optimiser steps, with loss and dev metric."""
+
+    def __init__(self, stage: str):
+        super().__init__(refresh_rate=5)
+        self.stage = stage
+
+    def on_train_epoch_start(self, trainer: L.Trainer, *_: Any) -> None:
+        super().on_train_epoch_start(trainer, *_)
+        self.train_progress_bar.set_description(self.stage)
+
+    def get_metrics(self, trainer: L.Trainer, pl_module: L.LightningModule) -> dict[str, Any]:
+        return {name: value for name, value in super().get_metrics(trainer, pl_module).items() if name != "v_num"}
+
+
+class StageModule(L.LightningModule):
+    """Runs one stage from `state` (or its beginning) to its end. Lightning sees one epoch of the remaining steps."""
+
+    def __init__(self, model: torch.nn.Module, plan: StagePlan, state: Path | None):
+        super().__init__()
+        self.automatic_optimization = False
+        self.model, self.plan, self.state = model, plan, state
+        self.progress = Progress()
+        self.journal = Journal(plan.folder / "metrics.jsonl")
+
+    # -- set-up -----------------------------------------------------------------------------------------------------
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        plan = self.plan
+        optimizer = build_optimizer(self.model, plan.rates, plan.stage.weight_decay, plan.stage.layer_decay)
+        if self.state is not None:
+            self.progress = load_state(self.state, self.model, optimizer)
+        return optimizer
+
+    def train_dataloader(self):
+        plan = self.plan
+        data = plan.data
+        return step_loader(plan.windows, self.progress.step, self.global_rank, plan.workers, data.read, data.collate)
+
+    def on_train_start(self) -> None:
+        set_modes(self.model)
+        if self.trainer.is_global_zero:
+            self.journal.open(self.progress.step)
+        self._clock = time.monotonic() - self.progress.seconds
+
+    def transfer_batch_to_device(self, batch, device, dataloader_idx):
+        return [to_device(micro, device) for micro in batch]
+
+    # -- an optimiser step ------------------------------------------------------------------------------------------
+
+    def training_step(self, window: list, _: int) -> None:
+        plan, optimizer = self.plan, self.optimizers()
+        step = self.progress.step
+        seed_torch("dropout", plan.seed, plan.stage.name, step, self.global_rank)
+        set_rates(optimizer, rate_factor(step, plan.windows.steps, plan.stage.warmup))
+        objective = plan.stage.objective
+        counts = self._global_counts(objective, window)
+        terms = dict.fromkeys(objective.weights, torch.zeros((), device=self.device))
+        optimizer.zero_grad()
+        for index, micro in enumerate(window):
+            with self._without_sync(unless=index == len(window) - 1):
+                sums = objective.sums(self.model(micro), micro)
+                parts = {name: sums[name] / counts[name].clamp(min=1) for name in objective.weights}
+                loss = sum(weight * parts[name] for name, weight in objective.weights.items())
+                # gradients are averaged over devices; the loss is a sum over them
+                self.manual_backward(loss * self.trainer.world_size)
+            terms = {name: terms[name] + parts[name].detach() for name in terms}
+        optimizer.step()
+        self._log_step(step, objective, terms)
+        self.progress.step = step + 1
+        self._after_step()
+
+    def _without_sync(self, unless: bool):
+        """Devices exchange gradients once a step, in its last backward pass."""
+        strategy = self.trainer.strategy
+        if unless or not isinstance(strategy, ParallelStrategy):
+            return contextlib.nullcontext()
+        return strategy.block_backward_sync()
+
+    def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
+        """Gradients are unscaled here (fp16), so their norm means something."""
+        trained = [p for group in optimizer.param_groups for p in group["params"]]
+        self._norm = torch.nn.utils.clip_grad_norm_(trained, self.plan.clip)
+
+    def _global_counts(self, objective: Objective, window: list) -> dict[str, torch.Tensor]:
+        names = list(objective.weights)
+        total = torch.zeros(len(names), device=self.device)
+        for micro in window:
+            counts = objective.counts(micro)
+            total += torch.stack([counts[name].to(total) for name in names])
+        if dist.is_initialized():
+            dist.all_reduce(total)
+        return dict(zip(names, total, strict=True))
+
+    def _log_step(self, step: int, objective: Objective, terms: dict[str, torch.Tensor]) -> None:
+        values = torch.stack([terms[name] for name in objective.weights])
+        if dist.is_initialized():
+            dist.all_reduce(values)
+        named = dict(zip(objective.weights, values.tolist(), strict=True))
+        loss = sum(objective.weights[name] * value for name, value in named.items())
+        if not torch.isfinite(torch.tensor(loss)):
+            worst = ", ".join(f"{name} {value:.3g}" for name, value in named.items())
+            raise MedleyError(
+                f"stage '{self.plan.stage.name}', step {step}: the loss is not finite ({worst}); lower the rates with "
+                "stages.<stage>.lr_scale, or set trainer.precision to fp32"
+            )
+        line = {"step": step, "epoch": step // self.plan.windows.steps_per_epoch, "loss": loss, **named}
+        line |= {
+            "rate_factor": rate_factor(step, self.plan.windows.steps, self.plan.stage.warmup),
+            "norm": float(self._norm),
+        }
+        if self.trainer.is_global_zero:
+            self.journal.add("train", line)
+        self.log("loss", loss, prog_bar=True, rank_zero_only=True)
+        self.log_dict({f"train/{name}": value for name, value in named.items()}, rank_zero_only=True)
+
+    # -- after a step: dev evaluation, best weights, state ----------------------------------------------------------
+
+    def _after_step(self) -> None:
+        plan, step = self.plan, self.progress.step
+        end_of_epoch = step % plan.windows.steps_per_epoch == 0
+        if end_of_epoch:
+            self._evaluate_dev()
+        self.progress.done = step == plan.windows.steps or self._out_of_patience()
+        if end_of_epoch or step % plan.checkpoint_every == 0 or self.progress.done:
+            self.progress.seconds = time.monotonic() - self._clock
+            if self.trainer.is_global_zero:
+                save_state(plan.folder / STATE, self.model, self.optimizers().optimizer, self.progress)
+        if self.progress.done:
+            self.trainer.should_stop = True
+
+    def _out_of_patience(self) -> bool:
+        return self.plan.patience is not None and self.progress.stale >= self.plan.patience
+
+    @torch.inference_mode()
+    def _evaluate_dev(self) -> None:
+        """Dev loss and metrics over all devices; the best weights by `best_by` are saved at once."""
+        plan, objective = self.plan, self.plan.stage.objective
+        self.model.eval()
+        names = list(objective.weights)
+        sums, counts = torch.zeros(len(names)), torch.zeros(len(names))
+        predictions: list = []
+        for batch, studies in plan.data.dev_batches(self.global_rank, self.trainer.world_size):
+            batch = to_device(batch, self.device)
+            with self.trainer.precision_plugin.val_step_context():
+                output = self.model(batch)
+            part, count = objective.sums(output, batch), objective.counts(batch)
+            sums += torch.stack([part[name].float().cpu() for name in names])
+            counts += torch.stack([count[name].float().cpu() for name in names])
+            predictions += plan.data.predict(output, studies)
+        set_modes(self.model)
+        sums, counts, predictions = _gathered(sums, counts, predictions)
+        terms = dict(zip(names, (sums / counts.clamp(min=1)).tolist(), strict=True))
+        loss = sum(objective.weights[name] * value for name, value in terms.items())
+        metrics = {"loss": loss, **{f"loss/{name}": value for name, value in terms.items()}}
+        metrics |= plan.data.dev_score(predictions)
+        self._keep_best(metrics)
+        self.log_dict({f"dev/{name}": value for name, value in metrics.items()}, rank_zero_only=True)
+        self.log("dev_" + plan.stage.best_by, metrics[plan.stage.best_by], prog_bar=True, rank_zero_only=True)
+
+    def _keep_best(self, metrics: dict[str, float]) -> None:
+        plan, progress, best_by = self.plan, self.progress, self.plan.stage.best_by
+        if best_by not in metrics:
+            raise MedleyError(
+                f"stage '{plan.stage.name}': best_by is '{best_by}', which the dev part does not give (too few "
+                f"positives?); it gives: {', '.join(sorted(metrics))}"
+            )
+        value = metrics[best_by]
+        lower = best_by.startswith("loss")
+        better = progress.best is None or (value < progress.best if lower else value > progress.best)
+        progress.stale = 0 if better else progress.stale + 1
+        if better:
+            progress.best, progress.best_step = value, progress.step
+        if self.trainer.is_global_zero:
+            epoch = progress.step // plan.windows.steps_per_epoch
+            self.journal.add("dev", {"step": progress.step, "epoch": epoch, "best": better, **metrics})
+            if better:
+                facts = {**plan.facts, "step": progress.step, "best_by": best_by, "dev": metrics}
+                save_weights(plan.folder, self.model, plan.trained, facts)
+
+
+def _gathered(sums: torch.Tensor, counts: torch.Tensor, predictions: list):
+    """Sums and counts added up, and all predictions, over the devices."""
+    if not dist.is_initialized():
+        return sums, counts, predictions
+    parts: list[Any] = [None] * dist.get_world_size()
+    dist.all_gather_object(parts, (sums, counts, predictions))
+    return (
+        torch.stack([part[0] for part in parts]).sum(0),
+        torch.stack([part[1] for part in parts]).sum(0),
+        [prediction for part in parts for prediction in part[2]],
+    )

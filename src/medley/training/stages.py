@@ -1,0 +1,234 @@
+"""`train`: the stages of a recipe, one after the other, each from the best weights of the one before.
+
+A stage that was interrupted goes on from its last state; a finished one is not run again.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from medley import __version__
+from medley.core.config import dump_yaml
+from medley.core.errors import MedleyError
+from medley.core.family import Family, Processor
+from medley.core.files import read_json, write_json, write_text
+from medley.core.seeds import seed_torch
+from medley.core.stage import Stage, freeze_all_but, rates_by_parameter
+from medley.core.weights import WEIGHTS
+from medley.data.source import Progress as DataProgress
+from medley.data.source import Source, open_source
+from medley.families import get_family
+from medley.training.checkpoint import STATE, load_weights, stage_folder
+from medley.training.curves import draw_curves, read_journal
+from medley.training.data import TrainingData
+from medley.training.loader import Windows
+from medley.training.module import StageBar, StageModule, StagePlan
+from medley.training.recipe import Recipe, StageConfig, TrainerConfig, family_config
+
+Say = Callable[[str], None]
+
+
+def train(recipe: Recipe, run: Path, resume: bool = False, say: Say = lambda _: None, tick: DataProgress | None = None):
+    """Train every stage of a resolved recipe into the folder `run`; returns the run's folder.
+
+    Raises MedleyError where the folder holds another run, or `resume` finds none.
+    """
+    family = get_family(recipe.family)
+    config = family_config(recipe, family)
+    first = _is_first_process()
+    if first:
+        _claim(run, recipe, resume)
+    source = open_source(recipe.data, config.image_px, max(1, recipe.trainer.workers), tick)
+    processor = _processor(family, config, source, run, first)
+    if first:
+        _write_data_facts(run, recipe, source)
+    seed_torch("weights", recipe.seed)
+    model = family.model(config, processor)
+    stages = {stage.name: stage for stage in family.stages(config, processor)}
+    trained: set[str] = set()
+    for number, (name, changes) in enumerate(recipe.stages.items(), start=1):
+        folder = stage_folder(run, number, name)
+        stage = _changed(stages[name], changes)
+        rates = rates_by_parameter(model, stage)
+        trained |= set(rates)
+        if not _finished(folder):
+            say(f"stage {number} of {len(recipe.stages)}: {name}")
+            say(parameter_table(model, rates))
+            _run_stage(family, recipe, changes, source, processor, model, _Stage(stage, rates, folder, set(trained)))
+        load_weights(folder, model)
+    return run
+
+
+@dataclass(frozen=True)
+class _Stage:
+    stage: Stage
+    rates: dict[str, float]
+    folder: Path
+    trained: set[str]
+
+
+def _run_stage(
+    family: Family,
+    recipe: Recipe,
+    changes: StageConfig,
+    source: Source,
+    processor: Processor,
+    model: nn.Module,
+    this: _Stage,
+) -> None:
+    import lightning as L
+
+    stage, folder, trainer = this.stage, this.folder, recipe.trainer
+    folder.mkdir(parents=True, exist_ok=True)
+    if _is_first_process():
+        document = {**recipe.model_dump(mode="json"), "stages": {stage.name: changes.model_dump(mode="json")}}
+        write_text(folder / "config.yaml", dump_yaml(type(recipe).model_validate(document)))
+    data = TrainingData(source, processor, family.task, recipe.seed, stage.batch, trainer.augment)
+    world = trainer.devices * trainer.nodes
+    windows = Windows(len(data.train), stage.batch, changes.accumulate, world, stage.epochs, recipe.seed)
+    if windows.steps < 1:
+        raise MedleyError(f"stage '{stage.name}': {len(data.train)} training examples do not fill one step of {world}")
+    freeze_all_but(model, this.rates)
+    facts = {"family": family.name, "stage": stage.name, "medley": __version__, "torch": torch.__version__}
+    plan = StagePlan(
+        stage=stage,
+        windows=windows,
+        rates=this.rates,
+        folder=folder,
+        seed=recipe.seed,
+        clip=trainer.clip,
+        patience=trainer.patience,
+        checkpoint_every=trainer.checkpoint_every,
+        workers=trainer.workers,
+        data=data,
+        trained=this.trained,
+        facts={**facts, "labels": list(processor.labels)},
+    )
+    state = folder / STATE
+    module = StageModule(model, plan, state if state.exists() else None)
+    L.Trainer(**_trainer_options(trainer, folder)).fit(module)
+    if not (folder / WEIGHTS).is_file() or not _is_first_process():
+        if _is_first_process():
+            raise MedleyError(f"stage '{stage.name}' stopped before its first dev evaluation; go on with --resume")
+        return
+    last = read_journal(folder / "metrics.jsonl")[-1]
+    if last["step"] < windows.steps - 1 and trainer.patience is None:
+        raise MedleyError(f"stage '{stage.name}' was stopped at step {last['step']}; go on with --resume")
+    draw_curves(folder / "metrics.jsonl", folder / "curves.png", stage.best_by)
+    state.unlink(missing_ok=True)  # what is left is the finished stage
+
+
+def _trainer_options(trainer: TrainerConfig, folder: Path) -> dict[str, Any]:
+    from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
+
+    accelerator = trainer.accelerator
+    if accelerator == "auto":
+        accelerator = "gpu" if torch.cuda.is_available() else "cpu"
+    if accelerator == "gpu" and not torch.cuda.is_available():
+        raise MedleyError("trainer.accelerator is gpu and no CUDA device is there; `medley doctor` shows what is")
+    if trainer.precision == "fp16" and accelerator == "cpu":
+        raise MedleyError("trainer.precision is fp16, which needs a GPU; use bf16 or fp32 on the CPU")
+    several = trainer.devices * trainer.nodes > 1
+    strategy = trainer.strategy if trainer.strategy != "auto" else ("ddp_spawn" if several else "auto")
+    return {
+        "accelerator": accelerator,
+        "devices": trainer.devices,
+        "num_nodes": trainer.nodes,
+        "strategy": strategy,
+        "precision": {"fp32": "32-true", "bf16": "bf16-mixed", "fp16": "16-mixed"}[trainer.precision],
+        "max_epochs": 1,  # the loader holds all the steps that are left
+        "logger": [CSVLogger(folder / "logs", name="csv"), TensorBoardLogger(folder / "logs", name="tensorboard")],
+        "log_every_n_steps": 10,
+        "callbacks": [StageBar(folder.name)],
+        "enable_checkpointing": False,
+        "enable_model_summary": False,
+        "use_distributed_sampler": False,
+        "num_sanity_val_steps": 0,
+    }
+
+
+def _changed(stage: Stage, changes: StageConfig) -> Stage:
+    """The family's stage with what the recipe says of it."""
+    said = changes.model_dump(exclude={"accumulate", "lr_scale"}, exclude_none=True)
+    rates = {glob: rate * changes.lr_scale for glob, rate in stage.rates.items()}
+    return replace(stage, rates=rates, **said)
+
+
+def _finished(folder: Path) -> bool:
+    return (folder / WEIGHTS).is_file() and (folder / "curves.png").is_file() and not (folder / STATE).exists()
+
+
+def _claim(run: Path, recipe: Recipe, resume: bool) -> None:
+    """A new run needs a new folder; a resumed one the folder of the same recipe."""
+    config = run / "config.yaml"
+    text = dump_yaml(recipe)
+    if resume:
+        if not config.is_file():
+            raise MedleyError(f"{run} holds no run to resume; leave --resume out to start one")
+        if config.read_text(encoding="utf-8") != text:
+            raise MedleyError(f"{config} differs from this recipe; resume with the recipe that began the run")
+        return
+    if run.exists() and any(run.iterdir()):
+        raise MedleyError(f"{run} is not empty; choose another --out, or add --resume to go on with what is there")
+    run.mkdir(parents=True, exist_ok=True)
+    write_text(config, text)
+
+
+def _processor(family: Family, config: Any, source: Source, run: Path, first: bool) -> Processor:
+    folder = run / "processor"
+    if (folder / "labels.json").is_file():
+        return family.load_processor(config, folder)
+    notes = [source.notes.get(case.case_id) for case in source.parts["train"]]
+    processor = family.fit_processor(config, source.labels, notes, source.prevalence())
+    if first:
+        temporary = run / ".processor.tmp"
+        shutil.rmtree(temporary, ignore_errors=True)
+        temporary.mkdir()
+        processor.save(temporary)
+        temporary.rename(folder)
+    return processor
+
+
+def _write_data_facts(run: Path, recipe: Recipe, source: Source) -> None:
+    facts = {
+        "table": str(source.table.path),
+        "table_digest": source.table.digest,
+        "split_digest": source.manifest.digest,
+        "labels": list(source.labels),
+        "label_policy": source.policy.describe(),
+        "notes": recipe.data.notes.model_dump(mode="json"),
+        "sizes": {part: len(cases) for part, cases in source.parts.items()},
+        "synthetic": all(case.synthetic for case in source.table.cases),
+        "train_patients": len({case.patient_id for case in source.parts["train"]}),
+    }
+    path = run / "data.json"
+    if path.is_file() and (was := read_json(path)) != json.loads(json.dumps(facts)):
+        changed = next(key for key in facts if was.get(key) != json.loads(json.dumps(facts[key])))
+        raise MedleyError(f"{path}: '{changed}' is not what the run began with; a run is resumed on the same data")
+    write_json(path, facts)
+
+
+def parameter_table(model: nn.Module, trained: Sequence[str] | dict[str, float]) -> str:
+    """Parameters in all and trained, for each part of the model."""
+    rows = []
+    for part, module in model.named_children():
+        named = list(module.named_parameters(prefix=part))
+        rows.append((part, sum(p.numel() for _, p in named), sum(p.numel() for n, p in named if n in trained)))
+    rows.append(("in all", sum(row[1] for row in rows), sum(row[2] for row in rows)))
+    width = max(len(row[0]) for row in rows)
+    lines = [f"{'part':<{width}}  {'parameters':>12}  {'trained':>12}"]
+    return "\n".join(lines + [f"{part:<{width}}  {count:>12,}  {learning:>12,}" for part, count, learning in rows])
+
+
+def _is_first_process() -> bool:
+    """False in the processes that torchrun, SLURM or Lightning start beside the first."""
+    return all(int(os.environ.get(name, 0)) == 0 for name in ("LOCAL_RANK", "RANK", "SLURM_PROCID"))

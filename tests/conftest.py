@@ -1,0 +1,82 @@
+"""Fixtures that every test may use: real data where it is, and a case table of small films where it is not needed."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from medley.core.records import Case, ImageRef
+from medley.core.seeds import generator
+from medley.data.cases import CaseTable, write_cases
+from medley.data.splits import make_split, write_splits
+
+LABELS = ("Edema", "Fracture", "Lung Opacity")
+
+
+@pytest.fixture(scope="session")
+def real_data() -> Path:
+    """The folder of real data named by MEDLEY_REAL_DATA; without it the test is skipped, and says so."""
+    folder = os.environ.get("MEDLEY_REAL_DATA", "")
+    if not folder or not Path(folder).is_dir():
+        pytest.skip("MEDLEY_REAL_DATA names no folder of real data")
+    return Path(folder).resolve()
+
+
+def write_square_films(folder: Path, cases: int) -> CaseTable:
+    """`cases` studies of 48-px films in which a bright patch at a place of its own means a label; every fourth study
+    has a lateral, every fifth no note, and a fracture is told by the note as well."""
+    rows = []
+    for index in range(cases):
+        rng = generator("square films", index)
+        labels = {"Edema": float(rng.random() < 0.4), "Fracture": float(rng.random() < 0.4)}
+        labels["Lung Opacity"] = max(labels["Edema"], float(rng.random() < 0.3))
+        images = []
+        for view in ("PA", "LATERAL") if index % 4 == 0 else ("PA",):
+            pixels = rng.integers(0, 90, (48, 40), dtype=np.uint8)
+            for label, (y, x) in zip(LABELS, ((5, 5), (30, 8), (18, 26)), strict=True):
+                pixels[y : y + 10, x : x + 10] += np.uint8(130 * labels[label])
+            path = folder / f"{index:03d}-{view}.png"
+            Image.fromarray(pixels).save(path)
+            images.append(ImageRef(view, path.name))
+        told = "fell down the stairs, painful to breathe" if labels["Fracture"] else "cough for a week"
+        text = {} if index % 5 == 0 else {"indication": told}
+        rows.append(
+            Case(f"case-{index:03d}", f"patient-{index // 2:03d}", "1", tuple(images), text, labels, source="squares")
+        )
+    return write_cases(folder / "cases.parquet", rows, LABELS)
+
+
+@pytest.fixture(scope="session")
+def square_films(tmp_path_factory) -> Path:
+    """A folder with the table of 120 square films and its split: cases.parquet, splits.json."""
+    folder = tmp_path_factory.mktemp("squares")
+    table = write_square_films(folder, 120)
+    write_splits(folder / "splits.json", make_split(table, by="stratified", seed=1, fractions=(0.6, 0.2, 0.2)))
+    return folder
+
+
+@pytest.fixture
+def toy_recipe(square_films):
+    """Builds a resolved recipe of the smallest model on the square films; keywords change the document."""
+    from medley.core.config import merged
+    from medley.training.recipe import resolve_recipe
+
+    def build(**changes):
+        document = {
+            "family": "cxr_reasoner",
+            "size": "toy",
+            "data": {
+                "cases": str(square_films / "cases.parquet"),
+                "splits": str(square_films / "splits.json"),
+                "shards": None,
+            },
+            "stages": {"joint": {"epochs": 2, "batch": 12, "best_by": "loss"}},
+            "trainer": {"precision": "fp32", "checkpoint_every": 1},
+        }
+        return resolve_recipe(merged(document, changes), "toy recipe")
+
+    return build

@@ -1,0 +1,139 @@
+"""Planted falsehoods are taken out by name of their fault; true sentences stay, word for word."""
+
+from __future__ import annotations
+
+import pytest
+
+from medley.serving.reasoning import gather_evidence
+from medley.serving.verifier import verify
+
+# Effusion likely on the right; Cardiomegaly likely; Pneumonia and Consolidation possible on the left; others unlikely.
+LABELS = (
+    *("Cardiomegaly", "Enlarged Cardiomediastinum", "Lung Opacity", "Lung Lesion", "Edema", "Consolidation"),
+    *("Pneumonia", "Atelectasis", "Pneumothorax", "Pleural Effusion", "Pleural Other", "Fracture", "Support Devices"),
+)
+SCORES = dict.fromkeys(LABELS, 0.03) | {
+    **{"Pleural Effusion": 0.9, "Cardiomegaly": 0.85, "Enlarged Cardiomediastinum": 0.8},
+    **{"Pneumonia": 0.55, "Consolidation": 0.52, "Lung Opacity": 0.8},
+}
+EVIDENCE = gather_evidence(
+    SCORES,
+    dict.fromkeys(LABELS, 0.5),
+    dict.fromkeys(LABELS, 0.4),
+    {"Pleural Effusion": "right lower zone", "Pneumonia": "left lower zone", "Consolidation": "left lower zone"},
+    {"Pneumonia": ["fever", "fracture"]},
+)
+
+FALSE = {
+    "claims": [
+        "There is a pneumothorax.",
+        "Small left apical pneumothorax.",
+        "A rib fracture is present on the left.",
+        "Findings are consistent with pulmonary edema.",
+        "Possible pneumothorax cannot be excluded.",
+        "Bibasilar atelectasis is noted.",
+        "Suspicious 8 mm nodule in the right upper lobe.",
+        "A mass is seen.",
+        "Pacemaker leads project over the right ventricle.",
+        "An endotracheal tube is in place.",
+        "Pleural thickening at the left apex.",
+        "There is congestive heart failure.",
+        "The pulmonary vasculature is congested.",
+        "No fracture, but there is a pneumothorax on the left.",
+        "The effusion is accompanied by pulmonary oedema.",
+        "PNEUMOTHORAX IS SEEN.",
+        "Not only effusion but also pneumothorax.",
+        "No change in the left pneumothorax.",
+        "Healing rib fractures.",
+        "1. Large pneumothorax.",
+    ],
+    "denies": [
+        "No pleural effusion.",
+        "There is no evidence of an effusion.",
+        "The lungs are clear and there is no pleural fluid.",
+        "Effusion: none.",
+        "Pleural effusion is not seen.",
+        "The pleural effusion has resolved.",
+        "The heart is not enlarged.",
+        "Heart size is normal.",
+        "Normal heart size and mediastinal contours.",
+        "The cardiomediastinal silhouette is within normal limits.",
+        "No cardiomegaly.",
+        "Negative for pneumothorax or effusion.",
+        "Costophrenic angles are sharp.",
+        "Effusion is unlikely.",
+        "Without pneumonia.",
+        "No focal consolidation, pneumothorax, or fracture.",
+    ],
+    "heat map lies on": [
+        "Left pleural effusion.",
+        "There is an effusion on the left.",
+        "Left-sided effusion is likely.",
+        "RLL pneumonia.",
+        "Consolidation in the right lower lobe.",
+    ],
+    "says nothing": ["Large hiatal hernia.", "Severe emphysema.", "No pulmonary fibrosis."],
+    "calls the film normal": ["No acute cardiopulmonary abnormality.", "Normal chest.", "No findings."],
+}
+TRUE = [
+    "There is a right pleural effusion.",
+    "Pleural effusion is likely.",
+    "Small right-sided effusion with cardiomegaly.",
+    "Bilateral effusions, right greater than left.",
+    "No left pleural effusion.",
+    "No large pneumothorax, and no fracture.",
+    "No pneumothorax.",
+    "Pneumothorax is unlikely.",
+    "Possible left lower lobe pneumonia.",
+    "The heart is enlarged.",
+    "Pulmonary edema is not seen.",
+    "No change in the pleural effusion.",
+    "No septal oedema, no lung nodule.",
+    "The trachea is midline.",
+    "Clinical correlation is advised.",
+    "Osseous structures are intact.",
+    "Note: most weight on “fracture”.",
+]
+PLANTED = [(sentence, fault) for fault, sentences in FALSE.items() for sentence in sentences]
+
+
+def test_enough_are_planted() -> None:
+    assert len(PLANTED) >= 40
+
+
+@pytest.mark.parametrize(("sentence", "fault"), PLANTED, ids=[sentence for sentence, _ in PLANTED])
+def test_a_planted_falsehood_goes_and_its_neighbours_stay(sentence: str, fault: str) -> None:
+    before, after = "There is a right pleural effusion.", "The heart is enlarged."
+    checked = verify(f"{before} {sentence} {after}", EVIDENCE)
+    assert [removed.sentence for removed in checked.removed] == [sentence]
+    assert fault in checked.removed[0].reason
+    assert checked.text == f"{before} {after}"
+    assert checked.faithfulness == pytest.approx(2 / 3)
+
+
+@pytest.mark.parametrize("sentence", TRUE)
+def test_true_sentences_stay(sentence: str) -> None:
+    checked = verify(sentence, EVIDENCE)
+    assert checked.removed == ()
+    assert checked.text == sentence
+
+
+def test_layout_survives_and_all_can_go() -> None:
+    text = "Summary\n\n1. Right effusion.\n2. Pneumothorax.\n3. Enlarged heart.\n"
+    checked = verify(text, EVIDENCE)
+    assert checked.text == "Summary\n\n1. Right effusion.\n\n3. Enlarged heart."
+    gone = verify("No effusion. Fracture.", EVIDENCE)
+    assert gone.text == ""
+    assert gone.faithfulness == 0.0
+    assert verify("Nothing is claimed here.", EVIDENCE).faithfulness is None
+    assert verify("", EVIDENCE).text == ""
+
+
+def test_only_words_of_the_note_may_hide_in_quotes() -> None:
+    assert verify("The note says “fracture”.", EVIDENCE).removed == ()
+    assert len(verify("The film shows “pneumothorax”.", EVIDENCE).removed) == 1
+
+
+def test_a_normal_prediction_may_be_called_normal() -> None:
+    normal = gather_evidence(dict.fromkeys(LABELS, 0.02), dict.fromkeys(LABELS, 0.5))
+    assert verify("No acute cardiopulmonary abnormality. Heart size is normal.", normal).faithfulness == 1.0

@@ -1,0 +1,84 @@
+"""A run that was killed goes on as if nothing had happened; a finished one is left alone."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import yaml
+
+from medley.core.errors import MedleyError
+from medley.core.weights import load_tensors
+from medley.training.curves import read_journal
+from medley.training.stages import train
+
+
+def losses(run: Path) -> list[float]:
+    return [line["loss"] for line in read_journal(run / "1-joint" / "metrics.jsonl") if line["part"] == "train"]
+
+
+@pytest.fixture
+def unbroken(toy_recipe, tmp_path):
+    """A recipe with dropout, augmentation and modality dropout on, and the losses of its unbroken run."""
+    recipe = toy_recipe(stages={"joint": {"epochs": 3, "batch": 12}})
+    train(recipe, tmp_path / "unbroken")
+    return recipe, losses(tmp_path / "unbroken"), tmp_path
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_a_run_killed_mid_epoch_goes_on_to_the_same_losses(unbroken, workers):
+    recipe, expected, tmp_path = unbroken
+    document = recipe.model_dump(mode="json")
+    document["trainer"]["workers"] = workers
+    path = tmp_path / "recipe.yaml"
+    path.write_text(yaml.safe_dump(document))
+    run = tmp_path / "killed"
+    command = [sys.executable, "-m", "medley.cli.main", "train", str(path), "--out", str(run)]
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "start_new_session": True}
+    process = subprocess.Popen(command, **quiet)
+    journal = run / "1-joint" / "metrics.jsonl"
+    while process.poll() is None and len(read_journal(journal)) < 9:  # past the first epoch, inside the second
+        time.sleep(0.01)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    done = len(losses(run))
+    assert 8 <= done < len(expected), "the run was to be killed in its middle"
+    assert (run / "1-joint" / "state.safetensors").exists()
+
+    subprocess.run([*command, "--resume"], check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+    assert losses(run) == pytest.approx(expected, abs=1e-6)
+    whole, _ = load_tensors(tmp_path / "unbroken" / "1-joint" / "weights.safetensors")
+    resumed, _ = load_tensors(run / "1-joint" / "weights.safetensors")
+    assert all((whole[name] - resumed[name]).abs().max() < 1e-6 for name in whole)
+    assert not (run / "1-joint" / "state.safetensors").exists()
+
+
+def test_a_new_run_refuses_a_folder_that_holds_one_and_resume_refuses_another_recipe(toy_recipe, tmp_path):
+    recipe = toy_recipe(stages={"joint": {"epochs": 1}})
+    train(recipe, tmp_path / "run")
+    with pytest.raises(MedleyError, match="not empty; choose another --out, or add --resume"):
+        train(recipe, tmp_path / "run")
+    with pytest.raises(MedleyError, match="differs from this recipe"):
+        train(toy_recipe(seed=1, stages={"joint": {"epochs": 1}}), tmp_path / "run", resume=True)
+    with pytest.raises(MedleyError, match="holds no run to resume"):
+        train(recipe, tmp_path / "nothing", resume=True)
+    before = (tmp_path / "run" / "1-joint" / "weights.safetensors").stat().st_mtime_ns
+    train(recipe, tmp_path / "run", resume=True)  # finished: nothing is run again
+    assert (tmp_path / "run" / "1-joint" / "weights.safetensors").stat().st_mtime_ns == before
+
+
+def test_early_stopping_stops_and_keeps_the_best_weights(toy_recipe, tmp_path):
+    recipe = toy_recipe(stages={"joint": {"epochs": 30, "lr_scale": 200.0}}, trainer={"patience": 2})
+    train(recipe, tmp_path / "run")
+    dev = [line for line in read_journal(tmp_path / "run" / "1-joint" / "metrics.jsonl") if line["part"] == "dev"]
+    assert len(dev) < 30
+    best = min(line["loss"] for line in dev)
+    assert [line["best"] for line in dev[-2:]] == [False, False]
+    _, facts = load_tensors(tmp_path / "run" / "1-joint" / "weights.safetensors")
+    assert facts["dev"]["loss"] == best
