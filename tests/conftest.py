@@ -59,7 +59,7 @@ def square_films(tmp_path_factory) -> Path:
     return folder
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def toy_recipe(square_films):
     """Builds a resolved recipe of the smallest model on the square films; keywords change the document."""
     from medley.core.config import merged
@@ -80,3 +80,29 @@ def toy_recipe(square_films):
         return resolve_recipe(merged(document, changes), "toy recipe")
 
     return build
+
+
+@pytest.fixture(scope="session")
+def toy_run(toy_recipe, tmp_path_factory) -> Path:
+    """The folder of a run of the smallest model, trained for two epochs; tests that write into it copy it first."""
+    from medley.training.stages import train
+
+    return train(toy_recipe(evaluate={"bootstrap": 20}), tmp_path_factory.mktemp("runs") / "toy")
+
+
+@pytest.fixture
+def medley(capsys):
+    """The command line as a user runs it: medley("split", path, "--out", x) -> (exit code, stdout, stderr)."""
+    from medley.cli.main import run
+
+    def call(*arguments: object) -> tuple[int, str, str]:
+        capsys.readouterr()
+        try:
+            run([str(argument) for argument in arguments])
+            code = 0
+        except SystemExit as stop:
+            code = stop.code if isinstance(stop.code, int) else 0 if stop.code is None else 1
+        said = capsys.readouterr()
+        return code, said.out, said.err
+
+    return call

@@ -1,10 +1,12 @@
 """Medley: medical vision-language models, trained in stages, scored honestly, explained, and answered in one place.
 
-    import medley
-    print(medley.load("runs/cxr_reasoner").predict("film.dcm", text="Cough for two weeks."))
+import medley
+print(medley.load("runs/cxr_reasoner").predict("film.dcm", text="Cough for two weeks."))
 """
 
-__version__ = "0.1.0"
+from medley.core.about import VERSION as __version__
+
+__all__ = ["__version__", "load"]
 
 
 def load(run, **kwargs):

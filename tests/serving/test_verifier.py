@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from medley.core.seeds import generator
+from medley.language.chest import FINDINGS
+from medley.language.phrases import expand
 from medley.serving.reasoning import gather_evidence
 from medley.serving.verifier import verify
 
@@ -116,6 +119,35 @@ def test_true_sentences_stay(sentence: str) -> None:
     checked = verify(sentence, EVIDENCE)
     assert checked.removed == ()
     assert checked.text == sentence
+
+
+CLAIMS = (
+    *("There is {}.", "Findings are consistent with {}.", "New {} on the left.", "Possible {}.", "No change in {}."),
+    *("{} is present.", "{} cannot be excluded.", "{} persists.", "No rib is bent but {} is seen."),
+    *("Comparison is made; {} has increased.", "In view of the cough, {} is the leading diagnosis."),
+)
+DENIALS = (
+    *("No {}.", "There is no evidence of {}.", "Neither {} nor anything else.", "I see no {} here.", "Free of {}."),
+    *("{} is not seen.", "{} has resolved.", "{}: none.", "{} was ruled out.", "{} is unlikely.", "{} is absent."),
+)
+
+
+def test_every_word_of_the_lexicon_is_caught_in_both_directions() -> None:
+    healthy = gather_evidence(dict.fromkeys(LABELS, 0.02), dict.fromkeys(LABELS, 0.5))
+    ill = gather_evidence(dict.fromkeys(LABELS, 0.97), dict.fromkeys(LABELS, 0.5))
+    for labels, shorthands in FINDINGS.items():
+        if labels[0] not in LABELS:
+            continue
+        words = sorted({phrase for shorthand in shorthands for phrase in expand(shorthand)})
+        for at in generator("lexicon", labels[0]).permutation(len(words))[:6]:
+            for template in CLAIMS:
+                sentence = template.format(words[at])
+                assert verify(sentence, healthy).removed, sentence
+                assert not verify(sentence, ill).removed, sentence
+            for template in DENIALS:
+                sentence = template.format(words[at])
+                assert verify(sentence, ill).removed, sentence
+                assert not verify(sentence, healthy).removed, sentence
 
 
 def test_layout_survives_and_all_can_go() -> None:

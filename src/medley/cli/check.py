@@ -88,6 +88,6 @@ def _show_counts(rows: list[dict]) -> None:
         reference = f"{row['reference']:,}" if row["reference"] else "-"
         typer.echo(f"  {row['part']:<16}{row['parameters']:>14,}{row['trained']:>14,}{reference:>14}  {row['why']}")
     total, trained = sum(row["parameters"] for row in rows), sum(row["trained"] for row in rows)
-    reference = sum(row["reference"] or 0 for row in rows)
-    typer.echo(f"  {'in all':<16}{total:>14,}{trained:>14,}{reference:>14,}")
+    theirs = sum(row["reference"] or 0 for row in rows)
+    typer.echo(f"  {'in all':<16}{total:>14,}{trained:>14,}{theirs:>14,}")
     typer.echo("  published backbones are built from memory of their configurations, checked by parameter counts")

@@ -32,14 +32,15 @@ def predict(
     from medley.cli.progress import console
     from medley.core.errors import MedleyError
     from medley.serving.predictor import load
+    from medley.serving.schemas import Skipped
 
     requests = read_requests(studies or [], text, cases)
     if not requests:
         raise MedleyError("no study was named: give image files, or --cases F.csv")
     predictor = load(run)
-    answered, skipped = 0, []
+    answered, skipped = 0, list[Skipped]()
     for item in answer_all(predictor, requests, out):
-        if hasattr(item, "reason"):
+        if isinstance(item, Skipped):
             skipped.append(item)
             console.print(f"skipped {item.case_id}: {item.reason}", style="red", soft_wrap=True)
             continue

@@ -61,11 +61,26 @@ def _keys_at(config: type[BaseModel], location: Sequence[Any]) -> list[str]:
     return list(config.model_fields)
 
 
+class _StrictLoader(yaml.SafeLoader):
+    """Plain data, and a key that stands twice in one mapping is an error: YAML would silently take the last."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        seen: set[str] = set()
+        for key, _ in node.value:
+            if key.value in seen:
+                raise yaml.constructor.ConstructorError(
+                    None, None, f"the key '{key.value}' stands twice", key.start_mark
+                )
+            if isinstance(key, yaml.ScalarNode):
+                seen.add(key.value)
+        return super().construct_mapping(node, deep)
+
+
 def read_yaml(path: Path | str) -> dict[str, Any]:
     """A YAML file that is one mapping, read as plain data."""
     path = Path(path)
     try:
-        document = yaml.safe_load(path.read_text(encoding="utf-8"))
+        document = yaml.load(path.read_text(encoding="utf-8"), _StrictLoader)
     except FileNotFoundError as error:
         raise MedleyError(f"{path} does not exist") from error
     except IsADirectoryError as error:
@@ -86,9 +101,12 @@ def with_settings(document: Mapping[str, Any], settings: Sequence[str]) -> dict[
     """The document with each `a.b=value` of the command line set; the value is read as YAML."""
     for setting in settings:
         key, equals, value = setting.partition("=")
-        if not equals or not key:
+        if not equals or not all(key.split(".")):
             raise MedleyError(f"--set {setting}: must look like a.b=value")
-        change: Any = yaml.safe_load(value)
+        try:
+            change: Any = yaml.load(value, _StrictLoader)
+        except yaml.YAMLError as error:
+            raise MedleyError(f"--set {setting}: the value is not YAML: {error}") from error
         for part in reversed(key.split(".")):
             change = {part: change}
         document = merged(document, change)

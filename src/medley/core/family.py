@@ -24,9 +24,15 @@ B = TypeVar("B")
 class Processor(Protocol):
     """Turns studies into the family's Batch and its Output into predictions. Saved with the weights."""
 
-    image_px: int
-    views: int  # how many films of a study are read together
     labels: tuple[str, ...]
+
+    @property
+    def image_px(self) -> int:
+        """Side of the square film it takes, in pixels."""
+
+    @property
+    def views(self) -> int:
+        """How many films of a study are read together."""
 
     def __call__(self, studies: Sequence[Study], targets: Sequence[Any] | None = None) -> Any:
         """The Batch of these studies; `targets` (one a study) are given in training and scoring only."""
@@ -50,9 +56,9 @@ class Family:
 
     `sizes` names the backbones: a recipe's `size` lays that mapping under its `model`. `fit_processor(config, labels,
     notes, prevalence)` builds a processor from the training part; `load_processor(config, folder)` reads a saved one.
-    `model(config, processor, pretrained=True)` builds the model, with pretrained=False all of it with random weights, for
-    saved ones to be laid over; `stages(config, processor)` gives the stages named `stage_names`. `sketch(config)` is a
-    processor from published configs, without words or weights, from which the model can be built to be counted;
+    `model(config, processor, pretrained=True)` builds the model, with pretrained=False all of it with random weights,
+    for saved ones to be laid over; `stages(config, processor)` gives the stages named `stage_names`. `sketch(config)`
+    is a processor from published configs, without words or weights, from which the model can be built to be counted;
     `reference` holds the parameters of each part of the system the family follows, and why ours differ.
     """
 

@@ -52,7 +52,8 @@ def _make_parent(path: Path) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
     except (FileExistsError, NotADirectoryError) as error:
-        raise MedleyError(f"cannot write {path}: {error.filename} is not a folder") from error
+        file = next((parent for parent in path.parents if parent.exists() and not parent.is_dir()), path.parent)
+        raise MedleyError(f"cannot write {path}: {file} is not a folder") from error
 
 
 def write_text(path: Path | str, text: str) -> None:

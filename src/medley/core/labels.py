@@ -55,15 +55,16 @@ NIH_14 = (
 
 ALIASES = {
     "Effusion": "Pleural Effusion",
-    "Pleural_Thickening": "Pleural Thickening",
-    "Pleural Thickening": "Pleural Thickening",
+    "Infiltrate": "Infiltration",
     "Enlarged Cardiomediastinal Silhouette": "Enlarged Cardiomediastinum",
     "Airspace Opacity": "Lung Opacity",
     "Opacity": "Lung Opacity",
     "Pulmonary Edema": "Edema",
-    "No_Finding": "No Finding",
     "No Findings": "No Finding",
     "Normal": "No Finding",
+}
+_BY_LOWER = {name.lower(): name for name in (*CHEXPERT_14, *NIH_14)} | {
+    alias.lower(): name for alias, name in ALIASES.items()
 }
 
 # child -> parents (Irvin et al. 2019, figure 1): where the child is present, so are its parents.
@@ -80,9 +81,7 @@ HIERARCHY = {
 def canonical(name: str) -> str:
     """The one spelling of a label: aliases resolved, underscores and letter case mended; unknown names pass through."""
     plain = " ".join(name.replace("_", " ").split())
-    by_lower = {known.lower(): known for known in (*CHEXPERT_14, *NIH_14)}
-    by_lower |= {alias.lower().replace("_", " "): known for alias, known in ALIASES.items()}
-    return by_lower.get(plain.lower(), plain)
+    return _BY_LOWER.get(plain.lower(), plain)
 
 
 def require_labels(asked: Iterable[str], known: Iterable[str], where: str) -> list[str]:

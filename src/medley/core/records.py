@@ -82,7 +82,7 @@ class Study:
 
 @dataclass(frozen=True)
 class Evidence:
-    """What a model looked at for each label of one study: a patch map a film, and the share of each word of the note."""
+    """What a model looked at for each label of one study: a patch map a film, and the share of each word."""
 
     maps: Mapping[str, tuple[np.ndarray, ...]]  # label -> float32 [h, w] for each film
     words: Mapping[str, Mapping[str, float]]  # label -> word -> share of the attention

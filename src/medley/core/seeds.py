@@ -8,7 +8,6 @@ from __future__ import annotations
 import hashlib
 
 import numpy as np
-import torch
 
 
 def key64(*parts: object) -> int:
@@ -24,4 +23,6 @@ def generator(*parts: object) -> np.random.Generator:
 
 def seed_torch(*parts: object) -> None:
     """Seed torch's global generators (dropout, initialisation) from the parts."""
+    import torch  # here: the processes that draw cohorts need only `generator`, and torch takes seconds to load
+
     torch.manual_seed(key64(*parts) % 2**63)

@@ -14,6 +14,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 
@@ -21,7 +22,7 @@ from medley.core.errors import MedleyError
 from medley.core.files import whole_file
 from medley.core.records import Case, ImageRef
 
-_FIXED = {
+_FIXED: dict[str, Any] = {
     "case_id": pl.String,
     "patient_id": pl.String,
     "study_id": pl.String,

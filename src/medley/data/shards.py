@@ -20,6 +20,7 @@ import io
 import json
 import multiprocessing
 import os
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -161,7 +162,8 @@ def _decoder(workers: int) -> Iterator[Callable[[list], Iterator[Film | str]]]:
     if workers == 1:
         yield lambda jobs: map(_decode, jobs)
         return
-    with ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn")) as pool:
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(workers, mp_context=context, initializer=_end_with_parent) as pool:
         try:
             yield lambda jobs: pool.map(_decode, jobs, chunksize=8)
         except BrokenProcessPool as error:
@@ -169,6 +171,18 @@ def _decoder(workers: int) -> Iterator[Callable[[list], Iterator[Film | str]]]:
             raise MedleyError(f"a worker process was killed, which is mostly a lack of memory; {cure}") from error
         finally:
             pool.shutdown(cancel_futures=True)
+
+
+def _end_with_parent() -> None:
+    """A worker whose parent was killed would wait for work for ever."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+
+    def wait_and_end() -> None:
+        parent.join()
+        os._exit(1)
+
+    threading.Thread(target=wait_and_end, daemon=True).start()
 
 
 def _write_shard(out: Path, number: int, pixels: np.ndarray, rows: Sequence[tuple], safe: int) -> None:

@@ -20,7 +20,7 @@ from pydantic import Field, model_validator
 
 from medley.core.config import Config
 from medley.core.errors import MedleyError
-from medley.core.records import VIEWS, Case, Film, ImageRef, Study
+from medley.core.records import Case, Film, ImageRef, Study
 from medley.data.cases import CaseTable, read_cases
 from medley.data.policies import LabelPolicy
 from medley.data.policies import apply as apply_policy
@@ -56,8 +56,8 @@ class DataConfig(Config):
     """How hard the cohort's findings are to see."""
     splits: str | None = None
     """The split manifest of the table, written by `medley split`."""
-    views: tuple[Literal["PA", "AP", "LATERAL", "UNKNOWN"], ...] = VIEWS
-    """Films of other views are left out."""
+    views: tuple[Literal["PA", "AP", "LATERAL", "UNKNOWN"], ...] = ("PA", "AP", "UNKNOWN", "LATERAL")
+    """Films of other views are left out; those of a study are read in this order."""
     notes: NotesConfig = NotesConfig()
     """The notes that go with the films."""
     uncertain: str | dict[str, str] = "ignore"
@@ -116,8 +116,9 @@ class Source:
         return apply_policy(case.labels, self.labels, self.policy, seed, case.case_id)
 
     def known_labels(self, case: Case) -> dict[str, int | None]:
-        """What scoring holds against the model: 1, 0, or None where the policy leaves it open."""
-        values = dict(zip(self.labels, self.targets(case, seed=0), strict=True))
+        """What scoring holds against the model: 1, 0, or None. Uncertain is always None; blank is as in training."""
+        certain = LabelPolicy("ignore", self.config.blank)
+        values = dict(zip(self.labels, apply_policy(case.labels, self.labels, certain, 0, case.case_id), strict=True))
         return {name: int(value) if value in (0.0, 1.0) else None for name, value in values.items()}
 
     def prevalence(self, part: str = "train") -> dict[str, float]:

@@ -31,7 +31,7 @@ class TextTower(nn.Module):
     def __init__(self, backbone: nn.Module):
         super().__init__()
         self.backbone = backbone
-        self.dim: int = backbone.config.hidden_size
+        self.dim = int(backbone.config.hidden_size)  # type: ignore[union-attr,arg-type]
         self.pretrained = False  # whether from_pretrained gives the frozen part of it back
 
     def forward(self, ids_BL: torch.Tensor, mask_BL: torch.Tensor) -> torch.Tensor:

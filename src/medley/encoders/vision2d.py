@@ -32,6 +32,9 @@ class VisionSpec:
 class VisionTower(nn.Module):
     """A backbone behind one face: `dim` is the width D of a token, `grid` the (h, w) of the patches."""
 
+    mean: torch.Tensor
+    std: torch.Tensor
+
     def __init__(
         self, backbone: nn.Module, spec: VisionSpec, dim: int, grid: tuple[int, int], class_tokens: int | None
     ):
@@ -58,6 +61,7 @@ def describe_vision(name: str) -> VisionSpec:
 
     if timm.is_model(name):
         trained = timm.get_pretrained_cfg(name)
+        assert trained is not None
         return VisionSpec(name, None, tuple(trained.mean), tuple(trained.std))
     if "/" not in name:
         raise MedleyError(f"vision '{name}' is not a timm architecture{nearest(name, timm.list_models())}")
@@ -89,7 +93,8 @@ def _timm(spec: VisionSpec, image_px: int, pretrained: bool, level: int) -> Visi
     import timm
 
     options: dict[str, Any] = {"features_only": True, "out_indices": (level,)}
-    if timm.get_pretrained_cfg(spec.name).fixed_input_size:  # a ViT has a position table for its size
+    published = timm.get_pretrained_cfg(spec.name)
+    if published is not None and published.fixed_input_size:  # a ViT has a position table for its size
         options["img_size"] = image_px
     try:
         backbone = timm.create_model(spec.name, pretrained=pretrained, **options)

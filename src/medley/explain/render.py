@@ -44,7 +44,7 @@ def overview(
     columns = max(3, len(heatmaps))
     figure = Figure(figsize=(3.1 * columns, 7.6), layout="constrained")
     figure.suptitle(title, fontsize=11, x=0.01, ha="left")
-    top, bottom = figure.subfigures(2, 1, height_ratios=(1.15, 1))
+    top, bottom = figure.subfigures(2, 1, height_ratios=(1.15, 1))  # type: ignore[misc]
     places = top.subplots(1, len(films) + 1, width_ratios=[1] * len(films) + [1.5], squeeze=False)[0]
     for place, film in zip(places, films, strict=False):
         _show(place, film)

@@ -19,7 +19,7 @@ Departures from the system it follows (multimodal-cxr-reasoning, 2026):
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -318,9 +318,9 @@ class CxrReasoner(nn.Module):
         self.register_buffer("position_ND", sincos_2d(self.vision.grid, width), persistent=False)
 
         if config.fusion == "xattn":
-            self.fusion: nn.Module | None = Bidirectional(width, heads, config.fusion_layers, dropout)
-        else:
-            self.fusion = LabelGate(width) if config.fusion == "gated" else None
+            self.fusion: nn.Module = Bidirectional(width, heads, config.fusion_layers, dropout)
+        else:  # concat and late have no parts of their own
+            self.fusion = LabelGate(width) if config.fusion == "gated" else nn.Identity()
 
         labels, outputs = len(processor.labels), 3 if config.three_class else 1
         prevalence_C = torch.tensor([processor.prevalence[name] for name in processor.labels])
@@ -398,30 +398,23 @@ class CxrReasoner(nn.Module):
 
 def objective(config: CxrReasonerConfig, processor: CxrReasonerProcessor) -> Objective:
     """The label loss of each head, the hierarchy penalty and the consistency of "no note" with the image alone."""
-    weights = {**config.head_weights, "hierarchy": config.hierarchy, "consistency": config.consistency}
-    if not losses.hierarchy_pairs(processor.labels):
-        weights["hierarchy"] = 0.0
-    if config.fusion == "late":
-        weights["consistency"] = 0.0
-    sums = partial(_sums, config, processor.labels, [processor.prevalence[name] for name in processor.labels])
-    return Objective(
-        {name: weight for name, weight in weights.items() if weight}, sums, partial(_counts, processor.labels)
-    )
+    weights = {str(head): weight for head, weight in config.head_weights.items()}
+    if losses.hierarchy_pairs(processor.labels):
+        weights["hierarchy"] = config.hierarchy
+    if config.fusion != "late":  # whose fused answer is the average with the note's, note or no note
+        weights["consistency"] = config.consistency
+    prevalence = [processor.prevalence[name] for name in processor.labels]
+    per_label = losses.three_class if config.three_class else losses.per_label(config.loss, prevalence)
+    sums, counts = partial(_sums, per_label, processor.labels), partial(_counts, processor.labels)
+    return Objective({name: weight for name, weight in weights.items() if weight}, sums, counts)
 
 
-def _sums(config, labels: Sequence[str], prevalence: Sequence[float], output: Output, batch: Batch):
-    per_label = {
-        "bce": losses.bce,
-        "weighted": partial(losses.weighted_bce, prevalence=prevalence),
-        "asymmetric": losses.asymmetric,
-        "focal": losses.focal,
-    }[config.loss]
+def _sums(per_label: Callable, labels: Sequence[str], output: Output, batch: Batch) -> dict[str, torch.Tensor]:
+    assert batch.targets_BC is not None
     terms = {}
     for head in HEADS:
-        if config.three_class:
-            terms[head] = losses.masked_sum(losses.three_class, output.logits[head], batch.targets_BC)
-        else:
-            terms[head] = losses.masked_sum(per_label, output.binary(head), batch.targets_BC)
+        logits = output.logits[head] if per_label is losses.three_class else output.binary(head)
+        terms[head] = losses.masked_sum(per_label, logits, batch.targets_BC)
     terms["hierarchy"] = losses.hierarchy_penalty(output.binary("fused"), labels)
     kl_BC = losses.bernoulli_kl(output.binary("fused"), output.binary("image_only"))
     terms["consistency"] = (kl_BC * output.no_note_B[:, None]).sum()
@@ -429,6 +422,7 @@ def _sums(config, labels: Sequence[str], prevalence: Sequence[float], output: Ou
 
 
 def _counts(labels: Sequence[str], batch: Batch) -> dict[str, torch.Tensor]:
+    assert batch.targets_BC is not None
     known = (~batch.targets_BC.isnan()).sum()
     studies = torch.tensor(len(batch), device=known.device)
     pairs = studies * max(1, len(losses.hierarchy_pairs(labels)))
@@ -454,18 +448,10 @@ def stages(config: CxrReasonerConfig, processor: CxrReasonerProcessor) -> tuple[
 
 
 def sketch(config: CxrReasonerConfig) -> CxrReasonerProcessor:
-    """A processor without a tokenizer, with published configs for towers: enough to build the model to count it."""
-    published = {"mean": (0.5,) * 3, "std": (0.5,) * 3}
-    vision = (
-        VisionSpec(config.vision, published_config(config.vision), **published)
-        if "/" in config.vision
-        else describe_vision(config.vision)
-    )
-    text = (
-        TextSpec(config.text, published_config(config.text))
-        if config.text
-        else small_bert(4000, config.text_dim, config.text_layers, config.dropout)
-    )
+    """A processor with published configs for towers and no tokenizer: enough to build the model to count it."""
+    half = (0.5, 0.5, 0.5)
+    vision = VisionSpec(config.vision, published_config(config.vision), mean=half, std=half)
+    text = TextSpec(config.text, published_config(str(config.text)))
     return CxrReasonerProcessor(config, CHEXPERT_14, dict.fromkeys(CHEXPERT_14, 0.1), None, vision, text)
 
 

@@ -7,10 +7,12 @@ Shapes: B batch, C labels.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import torch
 import torch.nn.functional as F
 
+from medley.core.errors import choose
 from medley.core.labels import HIERARCHY
 
 MAX_POSITIVE_WEIGHT = 20.0
@@ -50,6 +52,13 @@ def focal(logits_BC: torch.Tensor, targets_BC: torch.Tensor, gamma: float = 2.0,
     right_BC = p_BC * targets_BC + (1 - p_BC) * (1 - targets_BC)
     balance_BC = alpha * targets_BC + (1 - alpha) * (1 - targets_BC)
     return balance_BC * (1 - right_BC) ** gamma * bce(logits_BC, targets_BC)
+
+
+def per_label(name: str, prevalence: Sequence[float]) -> Callable[[torch.Tensor, torch.Tensor], torch.Tensor]:
+    """The loss of this name as a function of logits and targets, both [B, C]."""
+    table: dict[str, Callable] = {"bce": bce, "asymmetric": asymmetric, "focal": focal}
+    table["weighted"] = partial(weighted_bce, prevalence=prevalence)
+    return choose(name, table, "loss")
 
 
 def three_class(logits_BC3: torch.Tensor, targets_BC: torch.Tensor) -> torch.Tensor:

@@ -10,11 +10,12 @@ from typing import Any
 
 import numpy as np
 
-from medley import __version__
+from medley.core.about import VERSION
 from medley.core.errors import MedleyError
 from medley.core.files import sha256, write_json
 from medley.core.records import Case, Prediction
 from medley.core.weights import WEIGHTS
+from medley.data.policies import LabelPolicy
 from medley.data.source import DataConfig, Source, batches, open_source
 from medley.evaluation.findings import chest_findings_scorecard
 from medley.evaluation.floors import prevalence_floor, thumbnail_probe
@@ -119,7 +120,7 @@ def _protocol(predictor: Predictor, source: Source, part: str) -> Protocol:
         table=source.table.digest,
         split=source.manifest.digest,
         part=part,
-        label_policy=source.policy.describe(),
+        label_policy=f"scored: {LabelPolicy('ignore', config.blank).describe()}; trained: {source.policy.describe()}",
         notes=regime,
         aggregation=f"{predictor.recipe.evaluate.aggregation} over groups of up to {views} views of {config.views}",
         synthetic=all(case.synthetic for case in source.table.cases),
@@ -134,7 +135,7 @@ def _provenance(predictor: Predictor, command: str) -> dict[str, Any]:
     return {
         "command": command,
         "run": str(run),
-        "medley": __version__,
+        "medley": VERSION,
         "torch": torch.__version__,
         "weights": sha256(stage / WEIGHTS)[:16],
         "training_seed": predictor.recipe.seed,

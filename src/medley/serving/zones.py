@@ -1,7 +1,7 @@
 """Say where a heat map lies, in the words of a report: "right upper zone", "both lower zones", "mediastinum".
 
-The atlas is five lines of arithmetic on fractions of a frontal film that is framed as usual (lungs from 10 % to 82 %
-of its height, hearts in the middle, the patient's right on the image's left). It is an assumption about framing, not
+The atlas is five lines of arithmetic on fractions of a frontal film that is framed as usual (lungs from 10 % to 88 %
+of its height, heart in the middle, the patient's right on the image's left). It is an assumption about framing, not
 a segmentation: a rotated, cropped or lateral film is named wrongly, and that is why the words stay coarse.
 """
 
@@ -12,9 +12,9 @@ import numpy as np
 from medley.core.errors import MedleyError
 
 OUTSIDE = "outside the lungs"
-_TOP, _BOTTOM = 0.10, 0.82  # of the lung fields, as fractions of the film's height
+_TOP, _BOTTOM = 0.10, 0.88  # of the lung fields, as fractions of the film's height
 _OUTER, _INNER = 0.08, 0.44  # of the lung on the image's left, as fractions of the width; mirrored for the other
-_CORNER_X, _CORNER_Y = 0.24, 0.70  # the costophrenic angle lies outside and below
+_CORNER_X, _CORNER_Y = 0.24, 0.74  # the costophrenic angle lies outside and below
 _HOT = 0.5  # what counts: at least half of the peak's height above the map's lowest value
 _BOTH = 0.6  # the other side has at least this much of the winner's heat
 
@@ -57,9 +57,9 @@ def _atlas(height: int, width: int) -> dict[str, np.ndarray]:
     for side, across in (("right", x), ("left", 1.0 - x)):  # the patient's right is on the image's left
         lung = (across >= _OUTER) & (across < _INNER)
         corner = (across < _CORNER_X) & (y >= _CORNER_Y)
-        masks[f"{side} costophrenic angle"] = corner & (across >= _OUTER / 2) & (y < _BOTTOM + 0.08)
+        masks[f"{side} costophrenic angle"] = corner & (across >= _OUTER / 2) & (y < _BOTTOM + 0.05)
         for name, level in levels.items():
             masks[f"{side} {name}"] = lung & level & ~corner
-    masks["mediastinum"] = (np.abs(x - 0.5) <= 0.5 - _INNER) & (y >= _TOP) & (y < _BOTTOM + 0.08)
+    masks["mediastinum"] = (np.abs(x - 0.5) <= 0.5 - _INNER) & (y >= _TOP) & (y < _BOTTOM + 0.05)
     masks[OUTSIDE] = ~np.logical_or.reduce([np.broadcast_to(mask, (height, width)) for mask in masks.values()])
     return masks

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -93,7 +93,7 @@ def aggregate(group: Sequence[Prediction], how: str) -> Prediction:
     pool = np.mean if how == "mean" else np.max
     first = group[0]
 
-    def over(scores: Sequence[dict]) -> dict[str, float]:
+    def over(scores: Sequence[Mapping[str, float]]) -> dict[str, float]:
         return {name: float(pool([part[name] for part in scores])) for name in scores[0]}
 
     heads = {head: over([p.heads[head] for p in group]) for head in first.heads}

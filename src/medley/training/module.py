@@ -17,6 +17,7 @@ import lightning as L
 import torch
 import torch.distributed as dist
 from lightning.pytorch.callbacks import TQDMProgressBar
+from lightning.pytorch.core.optimizer import LightningOptimizer
 from lightning.pytorch.strategies import ParallelStrategy
 
 from medley.core.errors import MedleyError
@@ -100,9 +101,10 @@ class StageModule(L.LightningModule):
 
     def training_step(self, window: list, _: int) -> None:
         plan, optimizer = self.plan, self.optimizers()
+        assert isinstance(optimizer, LightningOptimizer)
         step = self.progress.step
         seed_torch("dropout", plan.seed, plan.stage.name, step, self.global_rank)
-        set_rates(optimizer, rate_factor(step, plan.windows.steps, plan.stage.warmup))
+        set_rates(optimizer.optimizer, rate_factor(step, plan.windows.steps, plan.stage.warmup))
         objective = plan.stage.objective
         counts = self._global_counts(objective, window)
         terms = dict.fromkeys(objective.weights, torch.zeros((), device=self.device))
@@ -111,7 +113,7 @@ class StageModule(L.LightningModule):
             with self._without_sync(unless=index == len(window) - 1):
                 sums = objective.sums(self.model(micro), micro)
                 parts = {name: sums[name] / counts[name].clamp(min=1) for name in objective.weights}
-                loss = sum(weight * parts[name] for name, weight in objective.weights.items())
+                loss = torch.stack([weight * parts[name] for name, weight in objective.weights.items()]).sum()
                 # gradients are averaged over devices; the loss is a sum over them
                 self.manual_backward(loss * self.trainer.world_size)
             terms = {name: terms[name] + parts[name].detach() for name in terms}
@@ -175,9 +177,14 @@ class StageModule(L.LightningModule):
         if end_of_epoch or step % plan.checkpoint_every == 0 or self.progress.done:
             self.progress.seconds = time.monotonic() - self._clock
             if self.trainer.is_global_zero:
-                save_state(plan.folder / STATE, self.model, self.optimizers().optimizer, self.progress)
+                save_state(plan.folder / STATE, self.model, self._optimizer(), self.progress)
         if self.progress.done:
             self.trainer.should_stop = True
+
+    def _optimizer(self) -> torch.optim.Optimizer:
+        wrapped = self.optimizers()
+        assert isinstance(wrapped, LightningOptimizer)
+        return wrapped.optimizer
 
     def _out_of_patience(self) -> bool:
         return self.plan.patience is not None and self.progress.stale >= self.plan.patience

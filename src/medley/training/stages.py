@@ -16,7 +16,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from medley import __version__
+from medley.core.about import VERSION
 from medley.core.config import dump_yaml
 from medley.core.errors import MedleyError
 from medley.core.family import Family, Processor
@@ -98,7 +98,7 @@ def _run_stage(
     if windows.steps < 1:
         raise MedleyError(f"stage '{stage.name}': {len(data.train)} training examples do not fill one step of {world}")
     freeze_all_but(model, this.rates)
-    facts = {"family": family.name, "stage": stage.name, "medley": __version__, "torch": torch.__version__}
+    facts = {"family": family.name, "stage": stage.name, "medley": VERSION, "torch": torch.__version__}
     plan = StagePlan(
         stage=stage,
         windows=windows,

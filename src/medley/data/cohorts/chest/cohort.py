@@ -113,7 +113,8 @@ def make_case(folder: Path, seed: int, difficulty: str, px: int, index: int) -> 
 
 def truth_of(plan: StudyPlan, drawn: Drawn) -> list[dict]:
     """One entry a finding: label, kind, side (the patient's), zone, severity word and number, box [x0, y0, x1, y1] in
-    pixels (x1, y1 exclusive; null where nothing of it is on the film) and area_px."""
+    pixels (x1, y1 exclusive; null where nothing of it is on the film) and area_px. Labels that only follow from
+    another (Lung Opacity from a pneumonia) have no entry; their masks are in the mask file."""
     entries = []
     for finding, mask in zip(plan.findings, drawn.by_finding, strict=True):
         rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))

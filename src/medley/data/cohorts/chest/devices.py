@@ -126,8 +126,8 @@ def _ecg_leads(scene: Scene, finding: Finding, rng: Rng, metal: Strokes, plastic
         at = scene.point(side, rng.uniform(0.1, 0.95), rng.uniform(0.35, 1.0))
         off = (SIGN[side] * rng.uniform(20, 26), at[1] + rng.uniform(-10, 10))
         middle = ((at[0] + off[0]) / 2 + rng.normal(0, 1.5), (at[1] + off[1]) / 2 + rng.normal(0, 2.5))
-        metal.disc(at, 0.55, 0.55)
-        metal.disc(at, 0.28, 1.0)
+        metal.disc(at, 0.42, 0.55)
+        metal.disc(at, 0.22, 1.0)
         _wire(metal, [at, middle, off], 0.16, 0.8)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from scipy import ndimage
@@ -46,30 +46,25 @@ def raised_cm(finding: Finding) -> float:
 def draw_frontal(plan: StudyPlan, px: int) -> Drawn:
     """Draw the frontal film of a plan at `px` x `px`."""
     scene = stand(plan.patient, plan.pose, shape_of(plan), px)
-    by_finding: list[Array] = []
-    extra_masks: dict[str, Array] = {}
-    breaks: tuple[skeleton.Break, ...] = ()
-    order = sorted(range(len(plan.findings)), key=lambda i: _ORDER.index(plan.findings[i].label))
     masks: dict[int, Array] = {}
-    for i in order:
-        finding = plan.findings[i]
-        rng = generator(plan.seed, plan.index, finding.label, i)
+    core: dict[str, Array] = {}  # the consolidation inside a pneumonia
+    breaks: tuple[skeleton.Break, ...] = ()
+    for i in sorted(range(len(plan.findings)), key=lambda i: _ORDER.index(plan.findings[i].label)):
+        finding, rng = plan.findings[i], generator(plan.seed, plan.index, plan.findings[i].label, i)
         if finding.label == "Fracture":
             breaks = draw_breaks(finding, rng, plan)
+            masks[i] = _break_mask(skeleton.draw(scene, breaks) - skeleton.draw(scene))
+        elif finding.label == "Pneumonia":
+            masks[i], core["Consolidation"] = findings_lung.pneumonia(scene, finding, rng, plan.dials)
         else:
-            masks[i], core = _draw(scene, finding, rng, plan)
-            if core is not None:
-                extra_masks["Consolidation"] = core
+            masks[i] = _draw(scene, finding, rng, plan)
     scene.bone = skeleton.draw(scene, breaks)
-    for i, finding in enumerate(plan.findings):
-        if finding.label == "Fracture":
-            masks[i] = _break_mask(scene, scene.bone - skeleton.draw(scene))
-    by_finding = [masks[i] & _uncovered(plan, px) for i in range(len(plan.findings))]
     thickness = 2 * (plan.patient.half_depth_cm + 0.6 * plan.patient.wall_cm)
     image = film.expose(film.water(scene), plan.exposure, thickness, scene.grid.pitch_cm)
     image = film.burn_in(image, plan.exposure, np.asarray(plan.room))
-    extra_masks = {label: mask & _uncovered(plan, px) for label, mask in extra_masks.items()}
-    return Drawn(image, _by_label(plan, by_finding, extra_masks), tuple(by_finding))
+    seen = _uncovered(plan, px)
+    by_finding = tuple(masks[i] & seen for i in range(len(plan.findings)))
+    return Drawn(image, _by_label(plan, by_finding, {label: mask & seen for label, mask in core.items()}), by_finding)
 
 
 _ORDER = (  # later ones lie on top: devices last, air before what may lie in the lung that is left
@@ -89,20 +84,18 @@ _ORDER = (  # later ones lie on top: devices last, air before what may lie in th
 )
 
 
-def _draw(scene: Scene, finding: Finding, rng: np.random.Generator, plan: StudyPlan) -> tuple[Array, Array | None]:
-    """The mask of one finding; for a pneumonia also that of the consolidation in it."""
-    dials = plan.dials
+def _draw(scene: Scene, finding: Finding, rng: np.random.Generator, plan: StudyPlan) -> Array:
+    """The mask of one finding. The shape of heart and mediastinum is in the scene already."""
+    above = scene.grid.y < scene.dome + 1.0
     match finding.label:
         case "Cardiomegaly":
-            return (scene.heart > 1.0) & (scene.grid.y < scene.dome + 1.0), None
+            return (scene.heart > 1.0) & above
         case "Enlarged Cardiomediastinum":
-            return (scene.silhouette > 2.0) & (scene.grid.y > 0) & (scene.grid.y < scene.dome + 1.0), None
-        case "Pneumonia":
-            return findings_lung.pneumonia(scene, finding, rng, dials)
+            return (scene.silhouette > 2.0) & (scene.grid.y > 0) & above
         case "Atelectasis":
-            return findings_lung.atelectasis(scene, finding, rng, dials, raised_cm(finding)), None
+            return findings_lung.atelectasis(scene, finding, rng, plan.dials, raised_cm(finding))
         case label:
-            return _PLAIN[label](scene, finding, rng, dials), None
+            return _PLAIN[label](scene, finding, rng, plan.dials)
 
 
 _PLAIN = {
@@ -132,7 +125,7 @@ def draw_breaks(finding: Finding, rng: np.random.Generator, plan: StudyPlan) -> 
     )
 
 
-def _break_mask(scene: Scene, difference: Array) -> Array:
+def _break_mask(difference: Array) -> Array:
     touched = np.abs(difference) > 0.12
     return ndimage.binary_closing(np.pad(touched, 3), iterations=2)[3:-3, 3:-3] | touched
 
@@ -145,19 +138,13 @@ def _uncovered(plan: StudyPlan, px: int) -> Array:
     return open_field
 
 
-def _by_label(plan: StudyPlan, by_finding: list[Array], extra: dict[str, Array]) -> dict[str, Array]:
+def _by_label(plan: StudyPlan, by_finding: tuple[Array, ...], core: dict[str, Array]) -> dict[str, Array]:
     """One mask a present label: the union of its findings; a parent label covers what its children cover."""
-    masks: dict[str, Array] = dict(extra)
+    masks: dict[str, Array] = dict(core)
     for finding, mask in zip(plan.findings, by_finding, strict=True):
         masks[finding.label] = masks.get(finding.label, False) | mask
-    children = dict(masks)
-    for child, mask in children.items():
+    for child, mask in tuple(masks.items()):
         for parent in HIERARCHY.get(child, ()):
             if parent != "Consolidation":  # of a pneumonia: drawn on its own, without the spots about it
                 masks[parent] = masks.get(parent, False) | mask
     return masks
-
-
-def without(plan: StudyPlan, label: str) -> StudyPlan:
-    """The same study of the same patient without the findings of a label (for a look, and for the tests)."""
-    return replace(plan, findings=tuple(f for f in plan.findings if f.label != label))

@@ -128,7 +128,7 @@ def atelectasis(scene: Scene, finding: Finding, rng: Rng, dials: Difficulty, rai
     for side in finding.sides:
         sign = SIGN[side]
         if finding.kind == "plate":
-            for _ in range(3 + int(2.5 * finding.severity)):
+            for _ in range(3 + int(3 * finding.severity)):
                 x, y = _place(scene, side, finding.zone, rng, (0.45, 0.65))
                 half, slope = rng.uniform(2.2, 3.8), sign * rng.uniform(-0.35, 0.45)
                 t = np.linspace(-1, 1, 9)
@@ -150,7 +150,7 @@ def atelectasis(scene: Scene, finding: Finding, rng: Rng, dials: Difficulty, rai
     for side in finding.sides:
         inside = np.maximum(inside, scene.field_of(side) * ramp(grid.x * SIGN[side] - 1.2, 2.4))
     cover = strokes.array(0.07 if finding.kind == "plate" else 0.12) * inside * np.clip(scene.cavity / 4, 0, 1)
-    scene.extra += (3.3 if finding.kind == "plate" else 4.2 + finding.severity) * dials.contrast * cover
+    scene.extra += (3.8 if finding.kind == "plate" else 4.8 + finding.severity) * dials.contrast * cover
     mask = cover > 0.25
     for side in finding.sides:  # what the risen dome has covered
         strip = (grid.y >= scene.dome) & (grid.y < scene.dome + raised_cm) & (scene.wall > 0)
@@ -159,10 +159,10 @@ def atelectasis(scene: Scene, finding: Finding, rng: Rng, dials: Difficulty, rai
 
 
 def lesion(scene: Scene, finding: Finding, rng: Rng, dials: Difficulty) -> Array:
-    """One to three round lesions with a sharp, lobulated edge; "cavity" is a thick ring, "calcified" very dense."""
+    """A mass, a cavity (a thick ring), or two to four nodules, plain or calcified; the edge is sharp and lobulated."""
     grid = scene.grid
     mask = np.zeros(scene.lung.shape, bool)
-    count = 1 if finding.kind in ("mass", "cavity") else int(rng.integers(1, 4))
+    count = 1 if finding.kind in ("mass", "cavity") else int(rng.integers(2, 5))
     for side in finding.sides:
         for _ in range(count):
             radius = (
@@ -171,9 +171,9 @@ def lesion(scene: Scene, finding: Finding, rng: Rng, dials: Difficulty) -> Array
             x, y = _place(scene, side, finding.zone, rng, (0.42, 0.86))
             lobes = 1 + 0.07 * np.sin(rng.integers(3, 6) * np.arctan2(grid.y - y, grid.x - x) + rng.uniform(0, 6))
             ball = np.sqrt(ellipsoid_squared(grid, (x, y), (radius, radius * rng.uniform(0.85, 1.1), 1)) / 4) * lobes
-            depth = np.sqrt(ball) * (2.6 + 1.2 * radius)  # flatter than a sphere: the edge stays visible
+            depth = np.sqrt(ball) * (3.0 + 1.2 * radius)  # flatter than a sphere: the edge stays visible
             if finding.kind == "cavity":
-                depth = depth * (1 - 0.8 * ramp(ball - 0.82, 0.1))
+                depth = 0.75 * depth * (1 - 0.8 * ramp(ball - 0.82, 0.1))
             if finding.kind == "calcified":
                 depth = depth * 1.4
             within = scene.field_of(side) & (scene.cavity > 1)

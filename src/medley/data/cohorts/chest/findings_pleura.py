@@ -19,7 +19,7 @@ def pneumothorax(scene: Scene, finding: Finding, rng: Rng, dials: Difficulty) ->
     """
     grid, side = scene.grid, finding.side
     down = scene.height()
-    widest = (2.4 + 3.2 * finding.severity) * dials.size
+    widest = (3.0 + 3.2 * finding.severity) * dials.size
     end = 0.55 + 0.6 * finding.severity
     toward = down if finding.kind == "apical" else 1.02 - down
     gap = widest * np.sqrt(np.clip(1 - toward / end, 0, 1)) * (1 + 0.06 * smooth_noise(rng, grid, 3.0))
@@ -27,11 +27,11 @@ def pneumothorax(scene: Scene, finding: Finding, rng: Rng, dials: Difficulty) ->
     reach = scene.dome + (1.2 if finding.kind == "basal" else 0.0)
     free = mine & (scene.wall > 0) & (grid.y < reach)
     air = ramp(gap - scene.wall, 0.2) * free * (gap > 0.15)
-    line = np.exp(-(((scene.wall - gap) / 0.17) ** 2)) * free * (gap > 0.25)
+    line = np.exp(-(((scene.wall - gap) / 0.19) ** 2)) * free * (gap > 0.25)
     scene.vessels = scene.vessels * (1 - air)
     # the lung's own density (blood and tissue, a quarter of water) is missing where there is only air
     scene.extra -= (0.21 * scene.cavity * air) * dials.contrast
-    scene.extra += 2.2 * dials.contrast * line * np.clip(scene.cavity / 3, 0, 1)
+    scene.extra += 2.8 * dials.contrast * line * np.clip(scene.cavity / 3, 0, 1)
     return (air > 0.3) | (line > 0.4)
 
 

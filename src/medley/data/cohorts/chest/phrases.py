@@ -64,9 +64,9 @@ FINDINGS: dict[tuple[str, str], Sequence[str]] = {
         "Wedge-shaped opacity in keeping with collapse and atelectasis of the {side} {zone} lobe.",
     ),
     ("Lung Lesion", "nodule"): (
-        "Nodular opacity in {where}.",
+        "Nodular opacities in {where}.",
         "There is pulmonary nodularity in {where}, with well-defined margins.",
-        "One or more well-defined pulmonary nodules in {where}.",
+        "Several well-defined pulmonary nodules in {where}.",
     ),
     ("Lung Lesion", "mass"): (
         "There is a {extent} mass in {where}.",
@@ -78,7 +78,7 @@ FINDINGS: dict[tuple[str, str], Sequence[str]] = {
         "A thick-walled cavitating lung lesion is seen in {where}.",
     ),
     ("Lung Lesion", "calcified"): (
-        "Calcified pulmonary nodule or nodules in {where}.",
+        "Calcified pulmonary nodules in {where}.",
         "There is calcified nodularity in {where}, a lung lesion of granulomatous type.",
     ),
     ("Lung Opacity", "reticular"): (
@@ -216,10 +216,10 @@ SHORT = {
 SHORT_KIND = {
     ("Atelectasis", "plate"): ("atelectasis at {base}", "linear atelectasis at {base}"),
     ("Atelectasis", "lobar"): ("{side} {zone} lobe atelectasis", "atelectasis of the {side} {zone} lobe"),
-    ("Lung Lesion", "nodule"): ("nodular lesion in {where}", "pulmonary nodule in {where}"),
+    ("Lung Lesion", "nodule"): ("nodular lesion in {where}", "pulmonary nodules in {where}"),
     ("Lung Lesion", "mass"): ("{extent} mass in {where}", "lung mass in {where}"),
     ("Lung Lesion", "cavity"): ("cavitary lung lesion in {where}",),
-    ("Lung Lesion", "calcified"): ("calcified nodule in {where}",),
+    ("Lung Lesion", "calcified"): ("calcified nodules in {where}",),
     ("Pleural Other", "thickening"): ("{side} pleural thickening",),
     ("Pleural Other", "cap"): ("{side} apical pleural thickening",),
     ("Pleural Other", "plaques"): ("{side} calcified pleural plaques", "calcified pleural plaques on the {side}"),

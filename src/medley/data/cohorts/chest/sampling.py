@@ -121,7 +121,7 @@ def _acute(rng: np.random.Generator, big_heart: bool) -> list[Finding]:
         found.append(
             Finding("Fracture", "clavicle" if rng.random() < 0.15 else "ribs", _side(rng), "chest wall", rng.random())
         )
-    air = rng.random() < (0.28 if trauma else 0.09)
+    air = rng.random() < (0.28 if trauma else 0.105)
     if air:
         side = found[-1].side if trauma and rng.random() < 0.8 else _side(rng)
         found.append(Finding("Pneumothorax", "apical", side, "apical", rng.random()))

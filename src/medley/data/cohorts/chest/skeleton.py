@@ -33,14 +33,14 @@ class Break:
 def draw(scene: Scene, breaks: tuple[Break, ...] = ()) -> Array:
     """All bone of the film, cm."""
     patient, pose = scene.patient, scene.pose
-    back, front, other = Strokes(scene.grid), Strokes(scene.grid), Strokes(scene.grid)
+    back, front, other, ends = (Strokes(scene.grid) for _ in range(4))
     for side in SIGN:
         for rib in RIBS:
             broken = next((b for b in breaks if b.side == side and b.rib == rib), None)
             for course in _pieces(rib_course(scene, side, rib), broken):
                 _draw_rib(back, front, course, patient.rib_cm * (0.85 if rib == 1 else 1))
             if broken is not None:
-                _draw_ends(other, rib_course(scene, side, rib), broken, patient.rib_cm)
+                _draw_ends(ends, rib_course(scene, side, rib), broken, patient.rib_cm)
         broken = next((b for b in breaks if b.side == side and b.rib == 0), None)
         _clavicle(other, scene, side, broken)
     shoulder = Strokes(scene.grid)
@@ -48,7 +48,7 @@ def draw(scene: Scene, breaks: tuple[Break, ...] = ()) -> Array:
         _shoulder(shoulder, scene, side)
     inside = np.clip(1.4 - scene.silhouette / 14, 0.55, 1)  # ribs are harder to see through the heart
     ribs = (0.78 * back.array(0.06) + 0.50 * front.array(0.08)) * inside
-    bone = ribs + 1.25 * other.array(0.06) + 1.6 * shoulder.array(0.1) + _spine(scene)
+    bone = ribs + 1.25 * other.array(0.06) + 2.0 * ends.array(0.06) + 1.6 * shoulder.array(0.1) + _spine(scene)
     return (patient.bone * bone * (1 if pose.view == "PA" else 0.95)).astype(np.float32)
 
 

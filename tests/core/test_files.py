@@ -1,0 +1,127 @@
+"""Nothing is written half: not on an exception, not on a full disk, not on kill -9."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from medley.core.errors import MedleyError
+from medley.core.files import read_json, sha256, whole_file, whole_folder, write_json, write_text
+
+
+def test_a_file_appears_whole_and_replaces_the_one_before(tmp_path):
+    path = tmp_path / "new" / "a.txt"
+    write_text(path, "one")
+    with whole_file(path) as temporary:
+        temporary.write_text("two")
+        assert path.read_text() == "one", "until it is whole, the old one stands"
+    assert path.read_text() == "two"
+    assert os.listdir(path.parent) == ["a.txt"]
+
+
+def test_an_exception_leaves_the_old_file_and_nothing_else(tmp_path):
+    path = tmp_path / "a.txt"
+    write_text(path, "old")
+    with pytest.raises(RuntimeError), whole_file(path) as temporary:
+        temporary.write_text("ha")
+        raise RuntimeError("half way")
+    assert path.read_text() == "old"
+    assert os.listdir(tmp_path) == ["a.txt"]
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), {"a": [1.0, float("nan")]}, object()])
+def test_json_that_a_reader_would_have_to_guess_is_refused_and_not_written(tmp_path, value):
+    with pytest.raises((ValueError, TypeError)):
+        write_json(tmp_path / "a.json", value)
+    assert os.listdir(tmp_path) == []
+
+
+def test_a_full_disk_leaves_the_old_file_and_says_so(tmp_path):
+    """RLIMIT_FSIZE stands for the full disk: the kernel refuses the write in its middle."""
+    write_text(tmp_path / "a.txt", "old")
+    script = """
+import resource, signal, sys
+from medley.core.files import write_text, whole_folder
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))
+folder = sys.argv[1]
+for write in (
+    lambda: write_text(folder + "/a.txt", "x" * 100_000),
+    lambda: write_text(folder + "/b.txt", "x" * 100_000),
+):
+    try:
+        write()
+        sys.exit("it was written")
+    except OSError as error:
+        print(error.errno)
+try:
+    with whole_folder(folder + "/c") as temporary:
+        (temporary / "small").write_text("fits")
+        (temporary / "large").write_text("x" * 100_000)
+except OSError as error:
+    print(error.errno)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", script, str(tmp_path)], capture_output=True, text=True, check=False, timeout=60
+    )
+    assert done.returncode == 0, done.stderr
+    assert len(done.stdout.split()) == 3
+    assert os.listdir(tmp_path) == ["a.txt"]
+    assert (tmp_path / "a.txt").read_text() == "old"
+
+
+def test_kill_9_leaves_the_old_file(tmp_path):
+    write_text(tmp_path / "a.txt", "old")
+    script = f"""
+import os, signal
+from medley.core.files import whole_file
+with whole_file({str(tmp_path / "a.txt")!r}) as temporary:
+    temporary.write_text("half")
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+    done = subprocess.run([sys.executable, "-c", script], check=False, timeout=60)
+    assert done.returncode == -signal.SIGKILL
+    assert (tmp_path / "a.txt").read_text() == "old"
+    assert all(name == "a.txt" or name.startswith(".a.txt.") for name in os.listdir(tmp_path))
+
+
+def test_a_folder_appears_whole_or_not_at_all(tmp_path):
+    out = tmp_path / "run"
+    with pytest.raises(RuntimeError), whole_folder(out) as temporary:
+        (temporary / "a").write_text("1")
+        raise RuntimeError("half way")
+    assert os.listdir(tmp_path) == []
+    out.mkdir()  # an empty one may be filled
+    with whole_folder(out) as temporary:
+        (temporary / "a").write_text("1")
+    assert os.listdir(out) == ["a"]
+    with pytest.raises(MedleyError, match="exists already"), whole_folder(out):
+        pass
+    with pytest.raises(MedleyError, match="exists already"), whole_folder(out / "a"):
+        pass
+    assert os.listdir(tmp_path) == ["run"]
+
+
+def test_a_file_where_a_folder_is_needed_is_named(tmp_path):
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(MedleyError, match="file is not a folder"):
+        write_text(tmp_path / "file" / "deep" / "a.txt", "x")
+
+
+@pytest.mark.parametrize(("content", "said"), [(None, "does not exist"), (b"{a", "is not JSON"), (b"\xff", "not JSON")])
+def test_json_that_cannot_be_read_is_named(tmp_path, content, said):
+    path = tmp_path / "a.json"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(MedleyError, match=said):
+        read_json(path)
+
+
+def test_sha256_is_of_the_bytes(tmp_path):
+    Path(tmp_path / "a").write_bytes(b"abc")
+    assert sha256(tmp_path / "a").startswith("ba7816bf8f01cfea")
