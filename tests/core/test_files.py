@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
 import sys
@@ -14,6 +13,22 @@ from medley.core.errors import MedleyError
 from medley.core.files import read_json, sha256, whole_file, whole_folder, write_json, write_text
 
 
+def names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+def fill_and_fail(path: Path) -> None:
+    with whole_folder(path) as temporary:
+        (temporary / "a").write_text("1")
+        raise RuntimeError("half way")
+
+
+def write_and_fail(path: Path) -> None:
+    with whole_file(path) as temporary:
+        temporary.write_text("ha")
+        raise RuntimeError("half way")
+
+
 def test_a_file_appears_whole_and_replaces_the_one_before(tmp_path):
     path = tmp_path / "new" / "a.txt"
     write_text(path, "one")
@@ -21,24 +36,23 @@ def test_a_file_appears_whole_and_replaces_the_one_before(tmp_path):
         temporary.write_text("two")
         assert path.read_text() == "one", "until it is whole, the old one stands"
     assert path.read_text() == "two"
-    assert os.listdir(path.parent) == ["a.txt"]
+    assert names(path.parent) == ["a.txt"]
 
 
 def test_an_exception_leaves_the_old_file_and_nothing_else(tmp_path):
     path = tmp_path / "a.txt"
     write_text(path, "old")
-    with pytest.raises(RuntimeError), whole_file(path) as temporary:
-        temporary.write_text("ha")
-        raise RuntimeError("half way")
+    with pytest.raises(RuntimeError):
+        write_and_fail(path)
     assert path.read_text() == "old"
-    assert os.listdir(tmp_path) == ["a.txt"]
+    assert names(tmp_path) == ["a.txt"]
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), {"a": [1.0, float("nan")]}, object()])
 def test_json_that_a_reader_would_have_to_guess_is_refused_and_not_written(tmp_path, value):
     with pytest.raises((ValueError, TypeError)):
         write_json(tmp_path / "a.json", value)
-    assert os.listdir(tmp_path) == []
+    assert names(tmp_path) == []
 
 
 def test_a_full_disk_leaves_the_old_file_and_says_so(tmp_path):
@@ -71,7 +85,7 @@ except OSError as error:
     )
     assert done.returncode == 0, done.stderr
     assert len(done.stdout.split()) == 3
-    assert os.listdir(tmp_path) == ["a.txt"]
+    assert names(tmp_path) == ["a.txt"]
     assert (tmp_path / "a.txt").read_text() == "old"
 
 
@@ -87,24 +101,23 @@ with whole_file({str(tmp_path / "a.txt")!r}) as temporary:
     done = subprocess.run([sys.executable, "-c", script], check=False, timeout=60)
     assert done.returncode == -signal.SIGKILL
     assert (tmp_path / "a.txt").read_text() == "old"
-    assert all(name == "a.txt" or name.startswith(".a.txt.") for name in os.listdir(tmp_path))
+    assert all(name == "a.txt" or name.startswith(".a.txt.") for name in names(tmp_path))
 
 
 def test_a_folder_appears_whole_or_not_at_all(tmp_path):
     out = tmp_path / "run"
-    with pytest.raises(RuntimeError), whole_folder(out) as temporary:
-        (temporary / "a").write_text("1")
-        raise RuntimeError("half way")
-    assert os.listdir(tmp_path) == []
+    with pytest.raises(RuntimeError):
+        fill_and_fail(out)
+    assert names(tmp_path) == []
     out.mkdir()  # an empty one may be filled
     with whole_folder(out) as temporary:
         (temporary / "a").write_text("1")
-    assert os.listdir(out) == ["a"]
+    assert names(out) == ["a"]
     with pytest.raises(MedleyError, match="exists already"), whole_folder(out):
         pass
     with pytest.raises(MedleyError, match="exists already"), whole_folder(out / "a"):
         pass
-    assert os.listdir(tmp_path) == ["run"]
+    assert names(tmp_path) == ["run"]
 
 
 def test_a_file_where_a_folder_is_needed_is_named(tmp_path):
@@ -123,5 +136,5 @@ def test_json_that_cannot_be_read_is_named(tmp_path, content, said):
 
 
 def test_sha256_is_of_the_bytes(tmp_path):
-    Path(tmp_path / "a").write_bytes(b"abc")
+    (tmp_path / "a").write_bytes(b"abc")
     assert sha256(tmp_path / "a").startswith("ba7816bf8f01cfea")

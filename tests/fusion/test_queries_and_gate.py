@@ -1,0 +1,71 @@
+"""A label's query reads the tokens and says where; a gate decides between two opinions of a label."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from medley.fusion.gate import LabelGate
+from medley.fusion.queries import LabelQueries
+
+B, C, K, D = 2, 3, 8, 16
+
+
+def test_each_label_has_a_map_of_its_own_that_sums_to_one():
+    torch.manual_seed(0)
+    queries = LabelQueries(C, D, heads=4, layers=2, dropout=0.0).eval()
+    with torch.no_grad():
+        queries.queries_CD.normal_()
+    is_token = torch.ones(B, K, dtype=torch.bool)
+    is_token[0, 5:] = False
+    states, maps = queries(torch.randn(B, K, D), is_token)
+    assert states.shape == (B, C, D)
+    assert maps.shape == (B, C, K)
+    torch.testing.assert_close(maps.sum(-1), torch.ones(B, C))
+    assert (maps[0, :, 5:] == 0).all()
+    assert (maps[1, 0] - maps[1, 1]).abs().max() > 1e-3, "two labels look at two places"
+    assert (maps[0, 0, :5] - maps[1, 0, :5]).abs().max() > 1e-3, "and a label elsewhere on another film"
+
+
+def test_the_map_moves_with_the_patch_that_it_likes():
+    torch.manual_seed(0)
+    queries = LabelQueries(1, D, heads=2, layers=1, dropout=0.0).eval()
+    tokens = torch.randn(1, K, D) * 0.01
+    liked = torch.randn(D)
+    tokens[0, 2] += 5 * liked
+    is_token = torch.ones(1, K, dtype=torch.bool)
+    _, before = queries(tokens, is_token)
+    order = torch.tensor([2, 1, 0, 3, 4, 5, 6, 7])
+    _, after = queries(tokens[:, order], is_token)
+    torch.testing.assert_close(after[0, 0, 0], before[0, 0, 2])
+    torch.testing.assert_close(after, before[..., order])
+
+
+def test_the_gate_starts_at_nine_tenths_image_whatever_it_sees():
+    gate = LabelGate(D)
+    image, text = torch.full((B, C, 1), 2.0), torch.full((B, C, 1), -1.0)
+    out = gate(torch.randn(B, C, D), torch.randn(B, C, D), image, text)
+    torch.testing.assert_close(out, torch.full((B, C, 1), 0.9 * 2 - 0.1), atol=1e-4, rtol=0)
+
+
+def test_the_gate_has_effect_and_learns_from_both_states():
+    torch.manual_seed(0)
+    gate = LabelGate(D)
+    torch.nn.init.normal_(gate.gate.weight)
+    image_logits, text_logits = torch.randn(B, C, 3), torch.randn(B, C, 3)
+    image, text = torch.randn(B, C, D), torch.randn(B, C, D)
+    out = gate(image, text, image_logits, text_logits)
+    share = (out - text_logits) / (image_logits - text_logits)
+    assert ((share > 0) & (share < 1)).all()
+    torch.testing.assert_close(share, share[..., :1].expand_as(share), msg="one gate for all outputs of a label")
+    assert (gate(image, text + 1, image_logits, text_logits) - out).abs().max() > 1e-3
+    assert (gate(image + 1, text, image_logits, text_logits) - out).abs().max() > 1e-3
+    torch.testing.assert_close(gate(image, text, image_logits, image_logits), image_logits)
+
+
+@pytest.mark.parametrize("kind", ["sum", "square"])
+def test_the_gate_gets_a_gradient(kind):
+    gate = LabelGate(D)
+    out = gate(torch.randn(B, C, D), torch.randn(B, C, D), torch.randn(B, C, 1), torch.randn(B, C, 1))
+    (out.sum() if kind == "sum" else out.pow(2).sum()).backward()
+    assert gate.gate.weight.grad.abs().max() > 0
