@@ -8,7 +8,7 @@ from pathlib import Path
 
 import typer
 
-from medley.cli.progress import console, ticker
+from medley.cli.progress import console, quiet_lightning, ticker
 from medley.core.errors import MedleyError
 from medley.core.files import write_text
 from medley.core.seeds import generator
@@ -18,6 +18,7 @@ def run_demo(families: Sequence[str], out: Path, batch: int) -> Path:
     """Train, score and explain each family into OUT/<family>; returns the page OUT/index.html."""
     from medley.evaluation import page
 
+    quiet_lightning()
     parts = []
     for family in families:
         console.rule(family)

@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+import logging
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
 
 console = Console(stderr=True, highlight=False)
+
+
+def quiet_lightning() -> None:
+    """Lightning greets, advertises, and warns of its own use of torch; a user of Medley can act on none of it."""
+    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
+    warnings.filterwarnings("ignore", category=FutureWarning, module=r"lightning\.")
+    warnings.filterwarnings("ignore", message=".*does not have many workers.*", module=r"lightning\.")
 
 
 @contextmanager

@@ -17,15 +17,14 @@ def train(
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in --out where it stopped.")] = False,
 ) -> None:
     """Train a model: every stage of the recipe, each from the best weights of the one before."""
-    import logging
     import os
 
-    from medley.cli.progress import console, ticker
+    from medley.cli.progress import console, quiet_lightning, ticker
     from medley.training.recipe import load_recipe
     from medley.training.stages import train as run_stages
 
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")  # loader processes are forked
-    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)  # it greets, and advertises
+    quiet_lightning()
     document = load_recipe(recipe, settings or [])
     run = out or Path("runs") / f"{document.family}-{recipe.stem}"
     with ticker() as tick:

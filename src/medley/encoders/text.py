@@ -12,8 +12,9 @@ from typing import Any
 import torch
 from torch import nn
 
-from medley.encoders.vision2d import cannot_load
+from medley.encoders.pretrained import cannot_load, load_backbone
 
+_WITH_POOLER = ("bert", "roberta", "xlm-roberta", "camembert", "ernie", "megatron-bert")  # DistilBERT has none
 _SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 
 
@@ -61,12 +62,10 @@ def build_text(spec: TextSpec, pretrained: bool) -> TextTower:
     """The tower of a spec, with its pretrained weights or with random ones (to lay saved weights over)."""
     from transformers import AutoConfig, AutoModel
 
+    options = {"add_pooling_layer": False} if spec.config["model_type"] in _WITH_POOLER else {}
     if spec.name is None or not pretrained:
-        return TextTower(AutoModel.from_config(AutoConfig.for_model(**spec.config), add_pooling_layer=False))
-    try:
-        tower = TextTower(AutoModel.from_pretrained(spec.name, add_pooling_layer=False))
-    except (OSError, ValueError) as error:
-        raise cannot_load("text", spec.name, error) from error
+        return TextTower(AutoModel.from_config(AutoConfig.for_model(**spec.config), **options))
+    tower = TextTower(load_backbone("text", spec.name, **options))
     tower.pretrained = True
     return tower
 
@@ -82,18 +81,29 @@ def load_tokenizer(name: str) -> Any:
 
 
 def train_tokenizer(texts: Iterable[str], vocab_size: int = 4000) -> Any:
-    """A WordPiece tokenizer learned from these texts (Schuster & Nakajima 2012), in the hub's format.
+    """A WordPiece tokenizer learned from these texts (Schuster & Nakajima 2012), in the hub's format; lower case.
 
-    Lower case; ties broken by the trainer's own order, so the same texts give the same tokenizer.
+    The trainer numbers the letters inside words in the order of a hash table, and breaks ties by number. So they are
+    numbered beforehand: the same texts give the same tokenizer.
     """
     from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors, trainers
     from transformers import PreTrainedTokenizerFast
 
-    tokenizer = Tokenizer(models.WordPiece(unk_token="[UNK]"))
-    tokenizer.normalizer = normalizers.BertNormalizer(lowercase=True)
-    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
-    trainer = trainers.WordPieceTrainer(vocab_size=vocab_size, special_tokens=list(_SPECIAL), show_progress=False)
-    tokenizer.train_from_iterator(texts, trainer)
+    texts = list(texts)
+    normalizer, splitter = normalizers.BertNormalizer(lowercase=True), pre_tokenizers.BertPreTokenizer()
+    words = {word for text in texts for word, _ in splitter.pre_tokenize_str(normalizer.normalize_str(text))}
+    inner = sorted({letter for word in words for letter in word[1:]})
+    numbered = [*_SPECIAL, *(f"##{letter}" for letter in inner)]
+
+    def tokenizer_of(vocabulary: dict[str, int]) -> Any:
+        made = Tokenizer(models.WordPiece(vocabulary, unk_token="[UNK]"))
+        made.normalizer, made.pre_tokenizer = normalizer, splitter
+        return made
+
+    draft = tokenizer_of({})
+    trainer = trainers.WordPieceTrainer(vocab_size=vocab_size, special_tokens=numbered, show_progress=False)
+    draft.train_from_iterator(texts, trainer)
+    tokenizer = tokenizer_of(draft.get_vocab())  # in which the letters are no special tokens
     ids = [(token, tokenizer.token_to_id(token)) for token in ("[CLS]", "[SEP]")]
     tokenizer.post_processor = processors.TemplateProcessing(single="[CLS] $A [SEP]", special_tokens=ids)
     return PreTrainedTokenizerFast(

@@ -17,6 +17,7 @@ import torch
 from torch import nn
 
 from medley.core.errors import MedleyError, nearest
+from medley.encoders.pretrained import cannot_load, load_backbone
 
 
 @dataclass(frozen=True)
@@ -30,26 +31,54 @@ class VisionSpec:
 
 
 class VisionTower(nn.Module):
-    """A backbone behind one face: `dim` is the width D of a token, `grid` the (h, w) of the patches."""
+    """A backbone behind one face: `dim` is the width D of a token, `grid` the (h, w) of the patches.
 
-    mean: torch.Tensor
-    std: torch.Tensor
+    Both are read off one black image, so no architecture has to be known by name.
+    """
 
-    def __init__(
-        self, backbone: nn.Module, spec: VisionSpec, dim: int, grid: tuple[int, int], class_tokens: int | None
-    ):
+    def __init__(self, backbone: nn.Module, spec: VisionSpec, image_px: int):
         super().__init__()
-        self.backbone, self.dim, self.grid, self.class_tokens = backbone, dim, grid, class_tokens
+        self.backbone, self.is_timm = backbone, spec.config is None
         self.pretrained = False  # whether from_pretrained gives the frozen part of it back
         self.register_buffer("mean", torch.tensor(spec.mean).view(1, -1, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(spec.std).view(1, -1, 1, 1), persistent=False)
+        backbone.eval()  # the probe must not touch running statistics
+        with torch.no_grad():
+            features = self._features(torch.zeros(1, 1, image_px, image_px, device=next(backbone.parameters()).device))
+        backbone.train()
+        if features.ndim == 4:
+            channels = backbone.feature_info.channels()[-1] if self.is_timm else features.shape[1]  # type: ignore
+            self.channels_last, self.class_tokens = features.shape[1] != channels, 0  # a Swin of timm
+            _, *self.grid, self.dim = features.shape if self.channels_last else features.permute(0, 2, 3, 1).shape
+        else:
+            self.channels_last, (_, tokens, self.dim) = False, features.shape
+            self.grid, self.class_tokens = _token_grid(spec, image_px, tokens)
+        self.grid = (self.grid[0], self.grid[1])
 
     def forward(self, images_B1HW: torch.Tensor) -> torch.Tensor:
         """Patch tokens [B, P, D] of grey images in [0, 1]."""
+        features = self._features(images_B1HW)
+        if features.ndim == 3:
+            return features[:, self.class_tokens :]
+        return features.flatten(1, 2) if self.channels_last else features.flatten(2).transpose(1, 2)
+
+    def _features(self, images_B1HW: torch.Tensor) -> torch.Tensor:
         images_B3HW = (images_B1HW - self.mean) / self.std
-        if self.class_tokens is None:  # a timm feature map
-            return self.backbone(images_B3HW)[-1].flatten(2).transpose(1, 2)
-        return self.backbone(pixel_values=images_B3HW).last_hidden_state[:, self.class_tokens :]
+        if self.is_timm:
+            return self.backbone(images_B3HW)[-1]
+        return self.backbone(pixel_values=images_B3HW).last_hidden_state
+
+
+def _token_grid(spec: VisionSpec, image_px: int, tokens: int) -> tuple[tuple[int, int], int]:
+    """The patches' (h, w) and how many class and register tokens stand before them."""
+    assert spec.config is not None
+    side = image_px // int(spec.config["patch_size"])
+    if side * side > tokens:  # patches were merged on the way
+        side = math.isqrt(tokens)
+    before = tokens - side * side
+    if before > 8:
+        raise MedleyError(f"vision '{spec.name}' gives {tokens} tokens for {image_px} px, which lie on no square grid")
+    return (side, side), before
 
 
 def describe_vision(name: str) -> VisionSpec:
@@ -101,11 +130,10 @@ def _timm(spec: VisionSpec, image_px: int, pretrained: bool, level: int) -> Visi
     except (OSError, RuntimeError) as error:
         cure = "vision_pretrained: false starts from random weights"
         raise MedleyError(f"{cannot_load('vision', spec.name, error)}; {cure}") from error
-    backbone.eval()  # the probe must not touch running statistics
-    with torch.no_grad():
-        device = next(backbone.parameters()).device
-        _, dim, height, width = backbone(torch.zeros(1, 3, image_px, image_px, device=device))[-1].shape
-    return VisionTower(backbone.train(), spec, dim, (height, width), class_tokens=None)
+    try:
+        return VisionTower(backbone, spec, image_px)
+    except AssertionError as error:  # how timm refuses a size
+        raise MedleyError(f"model.image_px is {image_px}, which '{spec.name}' does not read: {error}") from error
 
 
 def _hugging_face(spec: VisionSpec, image_px: int, pretrained: bool) -> VisionTower:
@@ -113,26 +141,17 @@ def _hugging_face(spec: VisionSpec, image_px: int, pretrained: bool) -> VisionTo
 
     assert spec.config is not None
     config = AutoConfig.for_model(**spec.config)
-    if image_px != config.image_size:
-        raise MedleyError(f"model.image_px is {image_px}; '{spec.name}' reads {config.image_size} px: set it to that")
+    wanted = getattr(config, "image_size", image_px)  # a ResNet reads any size
+    if image_px != wanted:
+        raise MedleyError(f"model.image_px is {image_px}; '{spec.name}' reads {wanted} px: set it to that")
+    if config.model_type.startswith("siglip"):
+        config.vision_use_head = False
     options = {"add_pooling_layer": False} if config.model_type in ("vit", "deit") else {}
     if pretrained:
-        try:
-            backbone = AutoModel.from_pretrained(spec.name, config=config, **options)
-        except (OSError, ValueError) as error:
-            raise cannot_load("vision", spec.name, error) from error
+        backbone = load_backbone("vision", spec.name, config=config, **options)
     else:
         backbone = AutoModel.from_config(config, **options)
-    side = image_px // config.patch_size
-    class_tokens = 0 if config.model_type.startswith("siglip") else 1
-    return VisionTower(backbone, spec, config.hidden_size, (side, side), class_tokens)
-
-
-def cannot_load(what: str, name: str, error: Exception) -> MedleyError:
-    """One line for a hub id or folder that cannot be loaded."""
-    first = (str(error).splitlines() or [type(error).__name__])[0]
-    cure = "check the id and the network, or give a local folder that save_pretrained wrote"
-    return MedleyError(f"{what} '{name}' cannot be loaded ({first}); {cure}")
+    return VisionTower(backbone, spec, image_px)
 
 
 def sincos_2d(grid: tuple[int, int], dim: int) -> torch.Tensor:

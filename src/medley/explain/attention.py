@@ -15,3 +15,15 @@ def upsample(map_hw: np.ndarray, px: int) -> np.ndarray:
     map_11hw = torch.from_numpy(np.ascontiguousarray(map_hw, dtype=np.float32))[None, None]
     big = F.interpolate(map_11hw, size=(px, px), mode="bilinear", align_corners=False)[0, 0].numpy()
     return big / big.max() if big.max() > 0 else big
+
+
+def salience(map_hw: np.ndarray, px: int) -> np.ndarray:
+    """How far the attention on each place exceeds an even share, as float32 [px, px] in [0, 1], to be looked at.
+
+    0 is an even share or less; 1 is the peak, or three even shares where the peak is lower, so that a map that prefers
+    nothing looks like nothing.
+    """
+    shares = np.asarray(map_hw, dtype=np.float32) * np.size(map_hw) / max(float(np.sum(map_hw)), 1e-12)
+    above = np.clip(shares - 1, 0, None)
+    peak = max(float(above.max()), 2.0)
+    return upsample(above, px) * float(above.max()) / peak

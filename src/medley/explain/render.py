@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from medley.core.records import Film
-from medley.explain.attention import upsample
+from medley.explain.attention import salience
 
 BLUE, ORANGE, GREY = "#0072b2", "#d55e00", "#9a9a9a"  # told apart by colour-blind readers too
 
@@ -53,8 +53,8 @@ def overview(
     places[0].set_xlabel(_wrapped(note), fontsize=8, loc="left")
     for place, (label, maps) in zip(bottom.subplots(1, columns, squeeze=False)[0], heatmaps.items(), strict=False):
         _show(place, films[0])
-        heat = _cropped(films[0], upsample(maps[0], films[0].placement.px))
-        place.imshow(heat, cmap="inferno", alpha=0.55 * heat, vmin=0, vmax=1, interpolation="bilinear")
+        heat = _cropped(films[0], salience(maps[0], films[0].placement.px))
+        place.imshow(heat, cmap="inferno", alpha=0.65 * heat, vmin=0, vmax=1, interpolation="bilinear")
         place.set_title(f"{label}: where it was read", fontsize=9)
     for place in bottom.axes[len(heatmaps) :]:
         place.set_axis_off()

@@ -9,7 +9,7 @@ import numpy as np
 
 from medley.core.labels import NO_FINDING
 from medley.core.records import Evidence, Film, Prediction
-from medley.explain.attention import upsample
+from medley.explain.attention import salience
 from medley.serving.reasoning import UNLIKELY, band_of, differential, gather_evidence
 from medley.serving.schemas import Answer
 from medley.serving.zones import zone_of
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 _TOP_WORDS = 3
 _ZONE_PX = 64
+_LEAST_SALIENCE = 0.25  # a peak of one and a half even shares of the attention
 
 
 def make_answer(
@@ -59,8 +60,12 @@ def _threshold(predictor: Predictor, label: str) -> float | None:
 
 
 def _zone(films: Sequence[Film], maps: Sequence[np.ndarray]) -> str | None:
+    """Where the first frontal film was read, or None for a map that prefers no place."""
     frontal = [index for index, film in enumerate(films) if film.view != "LATERAL"]
-    return zone_of(_without_padding(films[frontal[0]], upsample(maps[frontal[0]], _ZONE_PX))) if frontal else None
+    if not frontal:
+        return None
+    heat = _without_padding(films[frontal[0]], salience(maps[frontal[0]], _ZONE_PX))
+    return zone_of(heat) if heat.max() >= _LEAST_SALIENCE else None
 
 
 def _without_padding(film: Film, heat_px: np.ndarray) -> np.ndarray:

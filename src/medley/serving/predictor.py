@@ -13,13 +13,13 @@ from typing import Any
 
 import torch
 
-from medley.core.errors import MedleyError
+from medley.core.errors import MedleyError, UnreadableImage
 from medley.core.family import Family, Processor, to_device
 from medley.core.records import Case, Evidence, Film, Prediction, Study
 from medley.core.weights import resolve
 from medley.data.notes import clean_note
 from medley.data.preprocess.film import fit, read_film
-from medley.data.preprocess.quality import film_quality
+from medley.data.preprocess.quality import film_quality, other_subject
 from medley.data.source import batches
 from medley.evaluation.thresholds import Thresholds
 from medley.families import get_family
@@ -106,6 +106,8 @@ class Predictor:
 
     def _read(self, file: Path) -> _ReadFilm:
         raw = read_film(file)
+        if said := other_subject(raw.header):
+            raise UnreadableImage(f"{file} is no chest film: {said}")
         quality = film_quality(raw.pixels, raw.header)
         guessed = "LATERAL" if quality.view_guess == "lateral" else "UNKNOWN"
         view = raw.view if raw.view != "UNKNOWN" else guessed

@@ -83,7 +83,7 @@ def save_weights(folder: Path, model: nn.Module, trained: set[str], facts: Mappi
     `trained` names the parameters that any stage so far has trained. What is left out is listed in the header.
     """
     state = model.state_dict()
-    left_out = {name for name in frozen_pretrained(model) if name not in trained and name in state}
+    left_out = frozen_pretrained(model, trained)
     kept = {name: tensor for name, tensor in state.items() if name not in left_out}
     save_tensors(folder / WEIGHTS, kept, {**facts, "trained": sorted(trained), "left_out": sorted(left_out)})
 
@@ -103,10 +103,16 @@ def rebuild(family: Family, config: Any, processor: Any, folder: Path) -> tuple[
     return model, facts
 
 
-def frozen_pretrained(model: nn.Module) -> set[str]:
-    """Names of tensors that `from_pretrained` loaded: the towers marked `pretrained`, by prefix."""
+def frozen_pretrained(model: nn.Module, trained: set[str]) -> set[str]:
+    """Names of tensors that are still as `from_pretrained` loaded them, of the towers marked `pretrained`.
+
+    Buffers (running statistics) of a tower count as changed as soon as any of its parameters was trained.
+    """
     names: set[str] = set()
     for prefix, module in model.named_modules():
-        if getattr(module, "pretrained", False):
-            names |= {f"{prefix}.{name}" for name in module.state_dict()}
+        if not getattr(module, "pretrained", False):
+            continue
+        parameters = {f"{prefix}.{name}" for name, _ in module.named_parameters()}
+        tensors = {f"{prefix}.{name}" for name in module.state_dict()}
+        names |= parameters - trained if parameters & trained else tensors
     return names

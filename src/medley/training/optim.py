@@ -8,41 +8,48 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import torch
 from torch import nn
 
-_BLOCK = re.compile(r"(?:^|\.)(?:blocks|layers?|layer_|stages?)[._]?(\d+)\.")
+_TOWERS = ("vision.", "text.")
+# blocks.0. · layer.0. · layers_0. · stages.0. count from 0; layer1. · denseblock1. · transition1. from 1
+_BLOCK = re.compile(r"(?:blocks|layers?|stages?|denseblock|transition)([._]?)(\d+)\.")
 
 
-def depth_of(name: str) -> int | None:
-    """Which block of its tower a parameter belongs to, counted from 1; 0 for the stem, None outside any tower."""
-    if not name.startswith(("vision.", "text.")):
-        return None
-    block = _BLOCK.search(name)
-    if block is None:
-        return 0
-    first_is_one = re.search(r"layer[1-9]\.", name) is not None  # a ResNet counts its stages from 1
-    return int(block.group(1)) + (0 if first_is_one else 1)
+def depths(names: Iterable[str]) -> dict[str, int]:
+    """Which block of its tower each parameter belongs to, counted from 1; parameters outside any tower are left out.
+
+    `names` are in the model's order: what comes before the first block of a tower is its stem (0), and what comes
+    after without a number of its own, such as a last norm, goes with the block before it.
+    """
+    found: dict[str, int] = {}
+    latest: dict[str, int] = {}
+    for name in names:
+        if not name.startswith(_TOWERS):
+            continue
+        tower = name.split(".")[0]
+        if block := _BLOCK.search(name):
+            latest[tower] = int(block[2]) + (1 if block[1] else 0)
+        found[name] = latest.get(tower, 0)
+    return found
 
 
 def parameter_groups(
     model: nn.Module, rates: Mapping[str, float], weight_decay: float, layer_decay: float = 1.0
 ) -> list[dict]:
     """One group for each (rate, decay); every parameter keeps its name in `names`, in the order of `params`."""
-    depths = {name: depth_of(name) for name in rates}
+    depth = depths(name for name, _ in model.named_parameters())
     deepest: dict[str, int] = {}
-    for name, depth in depths.items():
-        if depth is not None:
-            tower = name.split(".")[0]
-            deepest[tower] = max(deepest.get(tower, 0), depth)
+    for name, block in depth.items():
+        tower = name.split(".")[0]
+        deepest[tower] = max(deepest.get(tower, 0), block)
     groups: dict[tuple[float, float], dict] = {}
     for name, parameter in model.named_parameters():
         if name not in rates:
             continue
-        depth = depths[name]
-        below = 0 if depth is None else deepest[name.split(".")[0]] - depth
+        below = deepest[name.split(".")[0]] - depth[name] if name in depth else 0
         rate = rates[name] * layer_decay**below
         decay = weight_decay if parameter.ndim > 1 else 0.0
         group = groups.setdefault((rate, decay), {"params": [], "names": [], "rate": rate, "weight_decay": decay})

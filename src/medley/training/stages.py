@@ -115,7 +115,7 @@ def _run_stage(
     )
     state = folder / STATE
     module = StageModule(model, plan, state if state.exists() else None)
-    L.Trainer(**_trainer_options(trainer, folder)).fit(module)
+    L.Trainer(**_trainer_options(trainer, folder), log_every_n_steps=min(10, windows.steps)).fit(module)
     if not (folder / WEIGHTS).is_file() or not _is_first_process():
         if _is_first_process():
             raise MedleyError(f"stage '{stage.name}' stopped before its first dev evaluation; go on with --resume")
@@ -147,7 +147,6 @@ def _trainer_options(trainer: TrainerConfig, folder: Path) -> dict[str, Any]:
         "precision": {"fp32": "32-true", "bf16": "bf16-mixed", "fp16": "16-mixed"}[trainer.precision],
         "max_epochs": 1,  # the loader holds all the steps that are left
         "logger": [CSVLogger(folder / "logs", name="csv"), TensorBoardLogger(folder / "logs", name="tensorboard")],
-        "log_every_n_steps": 10,
         "callbacks": [StageBar(folder.name)],
         "enable_checkpointing": False,
         "enable_model_summary": False,

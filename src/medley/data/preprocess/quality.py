@@ -75,15 +75,20 @@ def film_quality(pixels: np.ndarray, header: FilmHeader | None = None) -> Qualit
 
 
 def header_reasons(header: FilmHeader) -> tuple[str, ...]:
-    """What in the header says that this is no chest film."""
-    reasons = []
-    if header.modality not in FILM_MODALITIES:
-        reasons.append(f"the header says modality {header.modality}, which is no projection film")
-    if header.body_part and not any(part in header.body_part for part in _CHEST_PARTS):
-        reasons.append(f"the header says body part {header.body_part}")
+    """What in the header, or in its colours, says that this is no chest film."""
+    reasons = [said] if (said := other_subject(header)) else []
     if header.colour > _MAX_COLOUR:
         reasons.append("the picture is in colour")
     return tuple(reasons)
+
+
+def other_subject(header: FilmHeader) -> str | None:
+    """The header's own word that this is no film, or not of the chest: a reason to refuse, not only to warn."""
+    if header.modality not in FILM_MODALITIES:
+        return f"the header says modality {header.modality}, which is no projection film"
+    if header.body_part and not any(part in header.body_part for part in _CHEST_PARTS):
+        return f"the header says body part {header.body_part}"
+    return None
 
 
 def features(film: np.ndarray) -> np.ndarray:
