@@ -54,7 +54,7 @@ def small_bert(vocab_size: int, dim: int, layers: int, dropout: float) -> TextSp
     """The spec of a small BERT for a vocabulary of its own."""
     heads = max(1, dim // 32)
     config = {"model_type": "bert", "vocab_size": vocab_size, "hidden_size": dim, "intermediate_size": 4 * dim}
-    config |= {"hidden_dropout_prob": dropout, "attention_probs_dropout_prob": dropout}
+    config |= {"hidden_dropout_prob": dropout, "attention_probs_dropout_prob": dropout, "max_position_embeddings": 512}
     return TextSpec(None, {**config, "num_hidden_layers": layers, "num_attention_heads": heads})
 
 

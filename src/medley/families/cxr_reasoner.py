@@ -27,6 +27,7 @@ from typing import Any, Literal
 
 import numpy as np
 import torch
+from pydantic import Field, model_validator
 from torch import nn
 
 from medley.core.config import Config
@@ -82,9 +83,9 @@ class CxrReasonerConfig(Config):
     """Layers in which the label queries read the tokens."""
     dropout: float = 0.1
     """Dropout in fusion, queries and the small BERT."""
-    drop_note: float = 0.3
+    drop_note: float = Field(0.3, ge=0, le=1)
     """Share of training studies whose note the fusion does not see (modality dropout)."""
-    drop_film: float = 0.1
+    drop_film: float = Field(0.1, ge=0, le=1)
     """Share of training studies whose films the fusion does not see."""
     loss: Literal["bce", "weighted", "asymmetric", "focal"] = "bce"
     """Loss per label; `weighted` weighs positives by (1 - p) / p, at most 20."""
@@ -108,6 +109,17 @@ class CxrReasonerConfig(Config):
     """Towers: the rate of layer k of n is multiplied by this to the power n - k."""
     epochs: int = 10
     """Epochs of the stage `joint`, unless the recipe says otherwise."""
+
+    @model_validator(mode="after")
+    def _fits(self) -> CxrReasonerConfig:
+        if self.width % self.heads or self.width % 4:
+            raise ValueError(f"width is {self.width}; it must be a multiple of heads, {self.heads}, and of 4")
+        if self.drop_note + self.drop_film > 1:
+            raise ValueError(
+                f"drop_note {self.drop_note} and drop_film {self.drop_film} add up to more than 1: some studies would "
+                "be read without both"
+            )
+        return self
 
 
 SIZES: dict[str, dict[str, Any]] = {
@@ -190,6 +202,9 @@ class CxrReasonerProcessor:
         self.config, self.labels, self.prevalence = config, tuple(labels), dict(prevalence)
         self.tokenizer, self.vision, self.text = tokenizer, vision, text
         self.image_px, self.views = config.image_px, config.views
+        most = text.config.get("max_position_embeddings", config.note_tokens)
+        if config.note_tokens > most:
+            raise MedleyError(f"model.note_tokens is {config.note_tokens}; the text tower reads at most {most}")
 
     @classmethod
     def fit(cls, config, labels: Sequence[str], notes: Sequence[str | None], prevalence: Mapping[str, float]):
@@ -218,6 +233,8 @@ class CxrReasonerProcessor:
                 is_film_BV[b, v] = True
         words_BL, is_word_BL = self._words([study.note for study in studies])
         targets_BC = None if targets is None else torch.from_numpy(np.stack(targets)).float()
+        if targets_BC is not None and not self.config.three_class and bool((targets_BC < 0).any()):
+            raise MedleyError("data.uncertain is multiclass, a third class: it needs model.three_class: true")
         return Batch(films_BV1HW, views_BV, is_film_BV, words_BL, is_word_BL, targets_BC)
 
     def _words(self, notes: Sequence[str | None]) -> tuple[torch.Tensor, torch.Tensor]:
