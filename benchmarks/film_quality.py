@@ -27,7 +27,8 @@ from medley.core.errors import UnreadableImage
 from medley.core.files import write_json
 from medley.core.seeds import generator, key64
 from medley.data.preprocess import quality
-from medley.data.preprocess.film import _resize, read_film
+from medley.data.preprocess.film import read_film
+from medley.data.preprocess.geometry import resize
 
 CLASSES = ("other", "frontal", "lateral")
 Picture = tuple[str, str, str, np.ndarray]  # class, source, group that is never parted, pixels
@@ -71,7 +72,7 @@ def _small(path: Path) -> np.ndarray:
 
 def _shrunk(film: np.ndarray) -> np.ndarray:
     scale = min(1.0, 256 / max(film.shape))
-    return _resize(film, max(1, round(film.shape[0] * scale)), max(1, round(film.shape[1] * scale)))
+    return resize(film, max(1, round(film.shape[0] * scale)), max(1, round(film.shape[1] * scale)))
 
 
 def _brain_slices(root: Path) -> Iterator[Picture]:

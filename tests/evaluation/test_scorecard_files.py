@@ -13,7 +13,8 @@ import pytest
 from medley.core.errors import MedleyError
 from medley.evaluation import page
 from medley.evaluation.findings import chest_findings_scorecard
-from medley.evaluation.scorecard import Protocol, Scorecard, read_scorecard, write_scorecard
+from medley.evaluation.scorecard import Protocol, Scorecard, read_scorecard
+from medley.evaluation.scorecard_files import write_scorecard
 from medley.evaluation.thresholds import fit_thresholds
 
 FILES = ["metrics.csv", "per_label.csv", "pr.png", "reliability.png", "roc.png", "scorecard.html", "scorecard.json"]

@@ -12,8 +12,9 @@ from medley.core.errors import UnreadableImage
 from medley.core.files import sha256
 from medley.core.records import Case, ImageRef
 from medley.data.cases import write_cases
-from medley.data.preprocess.film import RawFilm, load_film, read_film
+from medley.data.preprocess.film import load_film, read_film
 from medley.data.preprocess.quality import film_quality
+from medley.data.preprocess.raw import RawFilm
 from medley.data.shards import build_shards, open_shards
 
 

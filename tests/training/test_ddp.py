@@ -1,4 +1,4 @@
-"""Two processes, or accumulation, give the single process's curve, though their parts hold unequal numbers of labels."""
+"""Two processes, or accumulation, give the single process's curve, though their parts hold unequal label counts."""
 
 from __future__ import annotations
 

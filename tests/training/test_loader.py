@@ -58,8 +58,8 @@ def test_accumulation_and_devices_read_the_same_window():
 def test_a_loader_begun_at_a_step_reads_what_the_unbroken_one_reads(first, workers):
     windows = Windows(25, 4, 2, 1, epochs=2, seed=0)
     assert windows.steps == 8
-    whole = [step for step in step_loader(windows, 0, 0, 0, read, list)]  # noqa: C416
-    resumed = [step for step in step_loader(windows, first, 0, workers, read, list)]  # noqa: C416
+    whole = list(step_loader(windows, 0, 0, 0, read, list))
+    resumed = list(step_loader(windows, first, 0, workers, read, list))
     assert resumed == whole[first:]
     assert [len(micro) for micro in whole[0]] == [4, 4]
     assert [len(micro) for micro in whole[3]] == [1], "the last window of an epoch is what is left"

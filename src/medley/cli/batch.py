@@ -5,7 +5,9 @@ from __future__ import annotations
 import csv
 import io
 import json
+from collections import Counter
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,29 +18,59 @@ if TYPE_CHECKING:
     from medley.serving.schemas import Answer, Skipped
 
 _COLUMNS = ("study", "text", "case_id")
+_LONGEST_FIELD = 2**24  # a note too long to be one is skipped by name, and does not stop the table
 
 
 def read_requests(studies: Sequence[str], text: str | None, table: Path | None) -> list[Request]:
-    """One request an argument, and one a row of the CSV. Relative paths of the CSV are relative to its folder."""
+    """One request an argument, and one a row of the CSV. Relative paths of the CSV are relative to its folder.
+
+    Every request has a name of its own: two studies of one file name are named by their paths.
+    """
     from medley.serving.predictor import Request
 
     requests = [Request(study, text) for study in studies]
-    if table is None:
-        return requests
+    if table is not None:
+        requests += _read_table(table)
+    times = Counter(request.name() for request in requests)
+    named, seen = [], Counter[str]()
+    for request in requests:
+        name = request.name()
+        if times[name] > 1 and request.case_id is None:
+            name = str(request.study) or name
+        seen[name] += 1
+        named.append(replace(request, case_id=name if seen[name] == 1 else f"{name} ({seen[name]})"))
+    return named
+
+
+def _read_table(table: Path) -> list[Request]:
+    from medley.serving.predictor import Request
+
+    csv.field_size_limit(_LONGEST_FIELD)
     try:
-        rows = list(csv.DictReader(table.read_text(encoding="utf-8-sig").splitlines()))
+        reader = csv.DictReader(io.StringIO(table.read_text(encoding="utf-8-sig"), newline=""))
+        rows, columns = list(reader), list(reader.fieldnames or ())
     except FileNotFoundError as error:
         raise MedleyError(f"{table} does not exist") from error
-    except UnicodeDecodeError as error:
-        raise MedleyError(f"{table} is not UTF-8 text: {error}") from error
-    columns = list(rows[0]) if rows else []
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise MedleyError(f"{table} is not a CSV in UTF-8: {error}") from error
     if "study" not in columns:
         raise MedleyError(f"{table} lacks the column 'study'{nearest('study', columns)}")
-    for unknown in set(columns) - set(_COLUMNS):
-        raise MedleyError(f"{table}: unknown column '{unknown}'{nearest(unknown, _COLUMNS)}")
-    for row in rows:
-        files = [str(table.parent / part) for part in (row["study"] or "").split("+") if part]
-        requests.append(Request(files, row.get("text") or None, row.get("case_id") or None))
+    for unknown in columns:
+        if unknown not in _COLUMNS:
+            raise MedleyError(f"{table}: unknown column '{unknown}'{nearest(unknown, _COLUMNS)}")
+    ids = Counter(row["case_id"] for row in rows if row.get("case_id"))
+    requests = []
+    for number, row in enumerate(rows, start=1):
+        if None in row:
+            raise MedleyError(
+                f"{table}, row {number}: more fields than columns; put a text that holds a comma in quotes"
+            )
+        if row.get("case_id") and ids[row["case_id"]] > 1:
+            raise MedleyError(
+                f"{table}, row {number}: case_id '{row['case_id']}' stands twice; every study needs its own"
+            )
+        case_id = row.get("case_id") or (None if row["study"] else f"row {number}")
+        requests.append(Request(row["study"] or "", row.get("text") or None, case_id, table.parent))
     return requests
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -38,7 +37,7 @@ def _family(family: str, run: Path, batch: int) -> str:
     from medley.evaluation.headline import headline
     from medley.serving import scoring
     from medley.serving.picture import draw_answer
-    from medley.serving.predictor import load
+    from medley.serving.predictor import Request, load
     from medley.training.recipe import load_recipe
     from medley.training.stages import train
 
@@ -56,8 +55,8 @@ def _family(family: str, run: Path, batch: int) -> str:
     for index in chosen:
         case = source.parts["test"][int(index)]
         note = source.notes.get(case.case_id)
-        answer = predictor.predict([image.path for image in case.images][: predictor.processor.views], note)
-        answer = dataclasses.replace(answer, prediction=dataclasses.replace(answer.prediction, case_id=case.case_id))
+        films = [f"{image.view}={image.path}" for image in case.images]
+        answer = predictor.answer(Request(films, note, case.case_id))
         picture = draw_answer(answer, note, case.labels)
         write_picture(run / "cases" / f"{case.case_id}.png", picture)
         pictures.append(page.figure(picture, answer.differential.text))

@@ -9,7 +9,8 @@ from contextlib import contextmanager
 
 from rich.console import Console
 
-console = Console(stderr=True, highlight=False)
+# Names of files may hold brackets, and a path that is broken over two lines cannot be copied.
+console = Console(stderr=True, highlight=False, markup=False, soft_wrap=True)
 
 
 def quiet_lightning() -> None:

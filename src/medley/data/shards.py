@@ -35,7 +35,8 @@ from medley.core.errors import MedleyError, UnreadableImage
 from medley.core.files import read_json, sha256, whole_file, write_json, write_text
 from medley.core.records import Film, ImageRef
 from medley.data.cases import CaseTable
-from medley.data.preprocess.film import PREPROCESSING_VERSION, fit, place, read_film, settle_view
+from medley.data.preprocess.film import PREPROCESSING_VERSION, read_film, settle_view
+from medley.data.preprocess.geometry import fit, place
 
 FILMS_PER_SHARD = 4096
 _SHARD_BYTES = 256 * 2**20  # and never more than this in memory

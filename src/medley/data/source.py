@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import cached_property, partial
 from itertools import zip_longest
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Protocol, TypeVar
 
 import numpy as np
 from pydantic import Field, model_validator
@@ -28,6 +28,17 @@ from medley.data.splits import SplitManifest, make_split, read_splits
 
 Progress = Callable[[str, int, int], None]  # what is being made, how many of it are done, of how many
 PARTS = ("train", "dev", "test")
+
+
+class HasView(Protocol):
+    """A film or a reference to one."""
+
+    @property
+    def view(self) -> str:
+        """One of VIEWS."""
+
+
+V = TypeVar("V", bound=HasView)
 
 
 class NotesConfig(Config):
@@ -100,12 +111,7 @@ class Source:
 
     def groups(self, case: Case, per_study: int) -> list[tuple[ImageRef, ...]]:
         """The films of a study in groups of at most `per_study` (1 or 2): each film, or frontals with laterals."""
-        images = [image for view in self.config.views for image in case.images if image.view == view]
-        if per_study == 1:
-            return [(image,) for image in images]
-        lateral = [image for image in images if image.view == "LATERAL"]
-        frontal = [image for image in images if image.view != "LATERAL"]
-        return [tuple(i for i in pair if i is not None) for pair in zip_longest(frontal, lateral)]
+        return group_views([image for image in case.images if image.view in self.config.views], per_study, self.config)
 
     def study(self, case: Case, images: Sequence[ImageRef]) -> Study:
         """The case with these films read and its note."""
@@ -221,6 +227,18 @@ def _decode(image: ImageRef, px: int) -> Film:
     from medley.data.preprocess.film import load_film
 
     return load_film(image.path, px, image.view)
+
+
+def group_views(items: Sequence[V], per_study: int, config: DataConfig) -> list[tuple[V, ...]]:
+    """Films of one study, anything with a `view`, in the groups that a model reads: in the order of `config.views`
+    (what it does not name comes last), each alone, or frontals with laterals."""
+    order = {view: place for place, view in enumerate(config.views)}
+    items = sorted(items, key=lambda item: order.get(item.view, len(order)))
+    if per_study == 1:
+        return [(item,) for item in items]
+    lateral = [item for item in items if item.view == "LATERAL"]
+    frontal = [item for item in items if item.view != "LATERAL"]
+    return [tuple(one for one in pair if one is not None) for pair in zip_longest(frontal, lateral)]
 
 
 def batches(items: Sequence, size: int) -> Iterator[Sequence]:

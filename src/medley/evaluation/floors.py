@@ -48,21 +48,34 @@ def thumbnail_probe(
 ) -> Floor:
     """Logistic regression on 32x32 area thumbnails: what blurred brightness alone gives away.
 
-    Films are uint8 [N, px, px] with px >= 32, labels [N, L] of 1, 0, nan. One probe a label, on the train part's known
-    cases; a label of one class there has none. The penalty is chosen by cross-validation within the train part.
-    Returns AUROC and average precision, `auroc/<label>` and `auroc_macro` among them. Deterministic.
+    Films are uint8 [N, px, px] with px >= 32, labels [N, L] of 1, 0, nan. Returns AUROC and average precision,
+    `auroc/<label>` and `auroc_macro` among them, of `thumbnail_scores`.
     """
     train_labels_NL, test_labels_NL = np.asarray(train_labels_NL, float), np.asarray(test_labels_NL, float)
     _same_columns(train_labels_NL, test_labels_NL, names)
-    for films, labels_NL, part in ((train_films, train_labels_NL, "train"), (test_films, test_labels_NL, "test")):
-        if len(films) != len(labels_NL) or not len(films):
-            raise MedleyError(f"thumbnail probe: {len(films)} {part} films for {len(labels_NL)} rows of labels")
+    _one_row_a_film(test_films, test_labels_NL, "test")
+    scores_NL = thumbnail_scores(train_films, train_labels_NL, test_films)
+    return _floor(test_labels_NL, scores_NL, names, probabilities=False)
+
+
+def thumbnail_scores(train_films: np.ndarray, train_labels_NL: np.ndarray, test_films: np.ndarray) -> np.ndarray:
+    """The probe's scores [N, L] (log-odds) of the test films: one probe a label, on the train part's known cases.
+
+    A label of one class there has none: nan. The penalty is chosen by cross-validation within the train part.
+    Deterministic.
+    """
+    train_labels_NL = np.asarray(train_labels_NL, float)
+    _one_row_a_film(train_films, train_labels_NL, "train")
     train_NF, test_NF = thumbnails(train_films), thumbnails(test_films)
     mean_F, std_F = train_NF.mean(0), train_NF.std(0)
     std_F[std_F == 0] = 1  # a pixel that is the same in every film says nothing
     train_NF, test_NF = (train_NF - mean_F) / std_F, (test_NF - mean_F) / std_F
-    penalty = _best_penalty(train_NF, train_labels_NL)
-    return _floor(test_labels_NL, _probe(train_NF, train_labels_NL, test_NF, penalty), names, probabilities=False)
+    return _probe(train_NF, train_labels_NL, test_NF, _best_penalty(train_NF, train_labels_NL))
+
+
+def _one_row_a_film(films: np.ndarray, labels_NL: np.ndarray, part: str) -> None:
+    if len(films) != len(labels_NL) or not len(films):
+        raise MedleyError(f"thumbnail probe: {len(films)} {part} films for {len(labels_NL)} rows of labels")
 
 
 def _best_penalty(train_NF: np.ndarray, labels_NL: np.ndarray) -> float:

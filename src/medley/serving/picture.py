@@ -20,7 +20,7 @@ def draw_answer(answer: Answer, note: str | None, truth: Mapping[str, float] | N
     ranked = sorted(answer.findings, key=lambda f: f.probability - (f.threshold or 0.5), reverse=True)
     shown = [f.label for f in ranked if f.label != NO_FINDING][:_HEATMAPS]
     figure = overview(
-        answer.display,
+        [one.display for one in answer.films],
         bars,
         {label: answer.heatmaps[label] for label in shown},
         note,

@@ -7,7 +7,7 @@ answer = predictor.predict("pa.png+lat.png", text="Cough for two weeks.")
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,16 +15,17 @@ import torch
 
 from medley.core.errors import MedleyError, UnreadableImage
 from medley.core.family import Family, Processor, to_device
-from medley.core.records import Case, Evidence, Film, Prediction, Study
+from medley.core.records import VIEWS, Case, Evidence, Film, Prediction, Study
 from medley.core.weights import resolve
 from medley.data.notes import clean_note
-from medley.data.preprocess.film import fit, read_film
+from medley.data.preprocess.film import read_film, settle_view
+from medley.data.preprocess.geometry import fit
 from medley.data.preprocess.quality import film_quality, other_subject
-from medley.data.source import batches
+from medley.data.source import group_views
 from medley.evaluation.thresholds import Thresholds
 from medley.families import get_family
 from medley.serving.answer import make_answer
-from medley.serving.schemas import Answer, Skipped
+from medley.serving.schemas import Answer, ReadFilm, Skipped
 from medley.training.checkpoint import rebuild, stage_folder
 from medley.training.data import aggregate
 from medley.training.recipe import Recipe, family_config, resolve_recipe
@@ -34,27 +35,37 @@ _DISPLAY_PX = 640
 
 @dataclass(frozen=True)
 class Request:
-    """One study to be answered: its files, views of it joined by `+` in one path or given apart, and its note."""
+    """One study to be answered: its films, views of it joined by `+` in one text or given apart, and its note.
+
+    A film is a file, or `VIEW=file` where the view is known and the file does not say it: `PA=a.png+LATERAL=b.png`.
+    Relative files are relative to `folder`.
+    """
 
     study: str | Path | Sequence[str | Path]
     text: str | None = None
     case_id: str | None = None
+    folder: Path = Path()
 
-    def files(self) -> list[Path]:
-        """The image files, in order."""
-        given = [self.study] if isinstance(self.study, str | Path) else list(self.study)
-        return [Path(part) for item in given for part in str(item).split("+") if part]
+    def films(self) -> list[tuple[str | None, Path]]:
+        """(view, file) of each film, in order; the view is None where it was not said."""
+        given: Sequence[str | Path]
+        if not isinstance(self.study, str | Path):
+            given = self.study
+        elif (self.folder / self.study).is_file():  # a name that holds a plus
+            given = [self.study]
+        else:
+            given = [part for part in str(self.study).split("+") if part]
+        return [self._film(str(one)) for one in given]
+
+    def _film(self, text: str) -> tuple[str | None, Path]:
+        view, said, file = text.partition("=")
+        if said and view in VIEWS:
+            return view, self.folder / file
+        return None, self.folder / text
 
     def name(self) -> str:
         """`case_id`, or the names of the files."""
-        return self.case_id or "+".join(file.name for file in self.files())
-
-
-@dataclass(frozen=True)
-class _ReadFilm:
-    film: Film
-    display: Film
-    quality: Mapping[str, Any]
+        return self.case_id or "+".join(file.name for _, file in self.films()) or "a study without a film"
 
 
 class Predictor:
@@ -82,53 +93,54 @@ class Predictor:
         return self.processor.labels
 
     def predict(self, study: str | Path | Sequence[str | Path], text: str | None = None) -> Answer:
-        """Answer one study. Raises MedleyError where its films or its text cannot be read."""
-        request = Request(study, text)
-        films = [self._read(file) for file in self._files(request)]
-        note = clean_note(text, request.name())
-        case = Case(request.name(), patient_id=request.name(), study_id=request.name(), source="predict")
-        return self._answer(case, films, note)
+        """Answer one study (see `Request`). Raises MedleyError where its films or its text cannot be read."""
+        return self.answer(Request(study, text))
+
+    def answer(self, request: Request) -> Answer:
+        """Answer one request. Raises MedleyError where its films or its text cannot be read."""
+        name = request.name()
+        if not request.films():
+            raise MedleyError("a study needs at least one image file")
+        films = [self._read(file, view) for view, file in request.films()]
+        note = clean_note(request.text, name)
+        return self._answer(Case(name, patient_id=name, study_id=name, source="predict"), films, note)
 
     def predict_many(self, requests: Iterable[Request]) -> Iterator[Answer | Skipped]:
         """Answer many studies, in order; one that cannot be read is a `Skipped`, and the rest go on."""
         for request in requests:
             try:
-                answer = self.predict(request.study, request.text)
+                yield self.answer(request)
             except (MedleyError, OSError) as error:
                 yield Skipped(request.name(), str(error))
-            else:
-                yield replace(answer, prediction=replace(answer.prediction, case_id=request.name()))
 
-    def _files(self, request: Request) -> list[Path]:
-        if not request.files():
-            raise MedleyError("a study needs at least one image file")
-        return request.files()
-
-    def _read(self, file: Path) -> _ReadFilm:
+    def _read(self, file: Path, said: str | None) -> ReadFilm:
+        """A film at the model's size and at one to look at. Without a view said, the picture may tell a lateral."""
         raw = read_film(file)
-        if said := other_subject(raw.header):
-            raise UnreadableImage(f"{file} is no chest film: {said}")
+        if other := other_subject(raw.header):
+            raise UnreadableImage(f"{file} is no chest film: {other}")
         quality = film_quality(raw.pixels, raw.header)
-        guessed = "LATERAL" if quality.view_guess == "lateral" else "UNKNOWN"
-        view = raw.view if raw.view != "UNKNOWN" else guessed
+        view = settle_view(said, raw.view)
+        if said is None and view == "UNKNOWN" and quality.view_guess == "lateral":
+            view = "LATERAL"
         film, display = (Film(view, *fit(raw.pixels, px)) for px in (self.processor.image_px, _DISPLAY_PX))
-        return _ReadFilm(film, display, {"file": str(file), "view": view, **vars(quality)})
+        return ReadFilm(film, display, {"file": str(file), "view": view, **vars(quality)})
 
-    def _answer(self, case: Case, films: Sequence[_ReadFilm], note: str | None) -> Answer:
-        groups = [Study(case, tuple(one.film for one in group), note) for group in batches(films, self.processor.views)]
+    def _answer(self, case: Case, films: Sequence[ReadFilm], note: str | None) -> Answer:
+        """Films are read in the groups and the order of training and scoring, so that the answers are the same."""
+        grouped = group_views(films, self.processor.views, self.recipe.data)
+        films = [one for group in grouped for one in group]
+        groups = [Study(case, tuple(one.film for one in group), note) for group in grouped]
         predictions, evidence = self.run(groups)
         whole = aggregate(predictions, self.recipe.evaluate.aggregation)
         maps = {name: tuple(m for part in evidence for m in part.maps[name]) for name in self.labels}
-        return make_answer(
-            self,
-            whole,
-            [one.film for one in films],
-            [one.display for one in films],
-            [one.quality for one in films],
-            Evidence(maps, evidence[0].words),
-            note,
-            self.processor.cut_words(note) if note else 0,
-        )
+        remarks = []
+        if len(films) > self.processor.views:
+            views = self.processor.views
+            remarks.append(f"{len(films)} films, of which {views} are read at a time: the answer pools the groups")
+        if note and (cut := self.processor.cut_words(note)):
+            remarks.append(f"the note is long: its last {cut} tokens were not read")
+        pooled = Evidence(maps, evidence[0].words)
+        return make_answer(whole, films, pooled, self.thresholds, note is not None, self.facts, remarks)
 
     @torch.inference_mode()
     def run(self, studies: Sequence[Study]) -> tuple[list[Prediction], list[Evidence]]:

@@ -13,16 +13,29 @@ from medley.serving.reasoning import Differential, FindingEvidence
 
 
 @dataclass(frozen=True)
+class ReadFilm:
+    """One film of a study: at the model's size, at a size to look at, and what the quality gate found."""
+
+    film: Film
+    display: Film
+    quality: Mapping[str, Any]
+
+    @property
+    def view(self) -> str:
+        """PA, AP, LATERAL or UNKNOWN."""
+        return self.film.view
+
+
+@dataclass(frozen=True)
 class Answer:
     """One study answered. `heatmaps` holds label -> one float32 [h, w] patch map a film, summing to its share."""
 
     prediction: Prediction
     findings: tuple[FindingEvidence, ...]  # most probable first
     differential: Differential
-    quality: tuple[Mapping[str, Any], ...]  # one a film
+    films: tuple[ReadFilm, ...]
     warnings: tuple[str, ...]
     model: Mapping[str, Any]
-    display: tuple[Film, ...]  # the films at a size to look at
     heatmaps: Mapping[str, tuple[np.ndarray, ...]]
 
     def as_json(self) -> dict[str, Any]:
@@ -45,7 +58,7 @@ class Answer:
                 for finding in self.findings
             ],
             "differential": self.differential.text,
-            "quality": [dict(one) for one in self.quality],
+            "quality": [dict(one.quality) for one in self.films],
             "warnings": list(self.warnings),
             "model": dict(self.model),
         }

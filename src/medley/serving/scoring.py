@@ -20,7 +20,8 @@ from medley.data.source import DataConfig, Source, batches, open_source
 from medley.evaluation.findings import chest_findings_scorecard
 from medley.evaluation.floors import prevalence_floor, thumbnail_probe
 from medley.evaluation.predictions import write_predictions
-from medley.evaluation.scorecard import Protocol, Scorecard, write_scorecard
+from medley.evaluation.scorecard import Protocol, Scorecard
+from medley.evaluation.scorecard_files import write_scorecard
 from medley.evaluation.thresholds import Thresholds, fit_thresholds
 from medley.serving.predictor import Predictor
 from medley.training.checkpoint import stage_folder

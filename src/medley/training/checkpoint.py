@@ -13,7 +13,7 @@ A state is safetensors too: tensors by name and a JSON header. There is no pickl
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +36,6 @@ class Progress:
     stale: int = 0
     seconds: float = 0.0
     done: bool = False
-    extra: dict[str, Any] = field(default_factory=dict)
 
 
 def stage_folder(run: Path, number: int, name: str) -> Path:
@@ -63,6 +62,11 @@ def load_state(path: Path, model: nn.Module, optimizer: torch.optim.Optimizer) -
             name, _, entry = key.removeprefix("optimizer/").rpartition("/")
             optimizer.state[by_name[name]][entry] = value
     return Progress(**facts["progress"])
+
+
+def progress_of(path: Path) -> Progress:
+    """Where the stage of this state was."""
+    return Progress(**load_tensors(path)[1]["progress"])
 
 
 def _parameters_by_name(optimizer: torch.optim.Optimizer) -> dict[str, nn.Parameter]:

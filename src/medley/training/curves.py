@@ -8,6 +8,8 @@ from pathlib import Path
 
 from medley.core.files import whole_file, write_text
 
+JOURNAL = "metrics.jsonl"
+
 
 class Journal:
     """One JSON line an optimiser step (`"part": "train"`) and a dev evaluation (`"part": "dev"`).

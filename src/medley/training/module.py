@@ -22,13 +22,16 @@ from lightning.pytorch.strategies import ParallelStrategy
 
 from medley.core.errors import MedleyError
 from medley.core.family import to_device
+from medley.core.files import write_json
 from medley.core.seeds import seed_torch
 from medley.core.stage import Objective, Stage, set_modes
 from medley.training.checkpoint import STATE, Progress, load_state, save_state, save_weights
-from medley.training.curves import Journal
+from medley.training.curves import JOURNAL, Journal
 from medley.training.data import TrainingData
 from medley.training.loader import Windows, step_loader
 from medley.training.optim import build_optimizer, rate_factor, set_rates
+
+UNREACHED = "unreached.json"  # trained parameters that never received a gradient, by name
 
 
 @dataclass(frozen=True)
@@ -72,7 +75,8 @@ class StageModule(L.LightningModule):
         self.automatic_optimization = False
         self.model, self.plan, self.state = model, plan, state
         self.progress = Progress()
-        self.journal = Journal(plan.folder / "metrics.jsonl")
+        self.journal = Journal(plan.folder / JOURNAL)
+        self._unreached = set(plan.rates)  # trained parameters that have not had a gradient yet
 
     # -- set-up -----------------------------------------------------------------------------------------------------
 
@@ -131,6 +135,11 @@ class StageModule(L.LightningModule):
 
     def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
         """Gradients are unscaled here (fp16), so their norm means something."""
+        self._unreached -= {
+            name
+            for name, parameter in self.model.named_parameters()
+            if name in self._unreached and parameter.grad is not None and bool(parameter.grad.any())
+        }
         trained = [p for group in optimizer.param_groups for p in group["params"]]
         self._norm = torch.nn.utils.clip_grad_norm_(trained, self.plan.clip)
 
@@ -231,6 +240,7 @@ class StageModule(L.LightningModule):
         if self.trainer.is_global_zero:
             epoch = progress.step // plan.windows.steps_per_epoch
             self.journal.add("dev", {"step": progress.step, "epoch": epoch, "best": better, **metrics})
+            write_json(plan.folder / UNREACHED, sorted(self._unreached))
             if better:
                 facts = {**plan.facts, "step": progress.step, "best_by": best_by, "dev": metrics}
                 save_weights(plan.folder, self.model, plan.trained, facts)

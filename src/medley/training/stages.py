@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -20,18 +19,18 @@ from medley.core.about import VERSION
 from medley.core.config import dump_yaml
 from medley.core.errors import MedleyError
 from medley.core.family import Family, Processor
-from medley.core.files import read_json, write_json, write_text
+from medley.core.files import read_json, whole_folder, write_json, write_text
 from medley.core.seeds import seed_torch
 from medley.core.stage import Stage, freeze_all_but, rates_by_parameter
 from medley.core.weights import WEIGHTS
 from medley.data.source import Progress as DataProgress
 from medley.data.source import Source, open_source
 from medley.families import get_family
-from medley.training.checkpoint import STATE, load_weights, stage_folder
-from medley.training.curves import draw_curves, read_journal
+from medley.training.checkpoint import STATE, load_weights, progress_of, stage_folder
+from medley.training.curves import JOURNAL, draw_curves
 from medley.training.data import TrainingData
 from medley.training.loader import Windows
-from medley.training.module import StageBar, StageModule, StagePlan
+from medley.training.module import UNREACHED, StageBar, StageModule, StagePlan
 from medley.training.recipe import Recipe, StageConfig, TrainerConfig, family_config
 
 Say = Callable[[str], None]
@@ -40,19 +39,21 @@ Say = Callable[[str], None]
 def train(recipe: Recipe, run: Path, resume: bool = False, say: Say = lambda _: None, tick: DataProgress | None = None):
     """Train every stage of a resolved recipe into the folder `run`; returns the run's folder.
 
-    Raises MedleyError where the folder holds another run, or `resume` finds none.
+    Raises MedleyError where the folder holds another run, or `resume` finds none. What cannot be opened or built leaves
+    no run behind.
     """
     family = get_family(recipe.family)
     config = family_config(recipe, family)
     first = _is_first_process()
     if first:
-        _claim(run, recipe, resume)
+        _check_folder(run, recipe, resume)
+    _accelerator(recipe.trainer)
     source = open_source(recipe.data, config.image_px, max(1, recipe.trainer.workers), tick)
-    processor = _processor(family, config, source, run, first)
-    if first:
-        _write_data_facts(run, recipe, source)
+    processor = _processor(family, config, source, run)
     seed_torch("weights", recipe.seed)
     model = family.model(config, processor)
+    if first:
+        _begin(run, recipe, source, processor)
     stages = {stage.name: stage for stage in family.stages(config, processor)}
     trained: set[str] = set()
     for number, (name, changes) in enumerate(recipe.stages.items(), start=1):
@@ -64,6 +65,7 @@ def train(recipe: Recipe, run: Path, resume: bool = False, say: Say = lambda _: 
             say(f"stage {number} of {len(recipe.stages)}: {name}")
             say(parameter_table(model, rates))
             _run_stage(family, recipe, changes, source, processor, model, _Stage(stage, rates, folder, set(trained)))
+            say(parameter_table(model, rates, read_json(folder / UNREACHED)))
         load_weights(folder, model)
     return run
 
@@ -116,31 +118,21 @@ def _run_stage(
     state = folder / STATE
     module = StageModule(model, plan, state if state.exists() else None)
     L.Trainer(**_trainer_options(trainer, folder), log_every_n_steps=min(10, windows.steps)).fit(module)
-    if not (folder / WEIGHTS).is_file() or not _is_first_process():
-        if _is_first_process():
-            raise MedleyError(f"stage '{stage.name}' stopped before its first dev evaluation; go on with --resume")
+    if not _is_first_process():
         return
-    last = read_journal(folder / "metrics.jsonl")[-1]
-    if last["step"] < windows.steps - 1 and trainer.patience is None:
-        raise MedleyError(f"stage '{stage.name}' was stopped at step {last['step']}; go on with --resume")
-    draw_curves(folder / "metrics.jsonl", folder / "curves.png", stage.best_by)
-    state.unlink(missing_ok=True)  # what is left is the finished stage
+    if not progress_of(state).done:  # Lightning returns quietly where it was interrupted
+        raise MedleyError(f"stage '{stage.name}' was stopped at step {progress_of(state).step}; go on with --resume")
+    draw_curves(folder / JOURNAL, folder / "curves.png", stage.best_by)
+    state.unlink()  # what is left is the finished stage
 
 
 def _trainer_options(trainer: TrainerConfig, folder: Path) -> dict[str, Any]:
     from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 
-    accelerator = trainer.accelerator
-    if accelerator == "auto":
-        accelerator = "gpu" if torch.cuda.is_available() else "cpu"
-    if accelerator == "gpu" and not torch.cuda.is_available():
-        raise MedleyError("trainer.accelerator is gpu and no CUDA device is there; `medley doctor` shows what is")
-    if trainer.precision == "fp16" and accelerator == "cpu":
-        raise MedleyError("trainer.precision is fp16, which needs a GPU; use bf16 or fp32 on the CPU")
     several = trainer.devices * trainer.nodes > 1
     strategy = trainer.strategy if trainer.strategy != "auto" else ("ddp_spawn" if several else "auto")
     return {
-        "accelerator": accelerator,
+        "accelerator": _accelerator(trainer),
         "devices": trainer.devices,
         "num_nodes": trainer.nodes,
         "strategy": strategy,
@@ -155,6 +147,18 @@ def _trainer_options(trainer: TrainerConfig, folder: Path) -> dict[str, Any]:
     }
 
 
+def _accelerator(trainer: TrainerConfig) -> str:
+    """cpu or gpu; raises MedleyError where the recipe asks for what is not there."""
+    accelerator = trainer.accelerator
+    if accelerator == "auto":
+        accelerator = "gpu" if torch.cuda.is_available() else "cpu"
+    if accelerator == "gpu" and not torch.cuda.is_available():
+        raise MedleyError("trainer.accelerator is gpu and no CUDA device is there; `medley doctor` shows what is")
+    if trainer.precision == "fp16" and accelerator == "cpu":
+        raise MedleyError("trainer.precision is fp16, which needs a GPU; use bf16 or fp32 on the CPU")
+    return accelerator
+
+
 def _changed(stage: Stage, changes: StageConfig) -> Stage:
     """The family's stage with what the recipe says of it."""
     said = changes.model_dump(exclude={"accumulate", "lr_scale"}, exclude_none=True)
@@ -166,35 +170,34 @@ def _finished(folder: Path) -> bool:
     return (folder / WEIGHTS).is_file() and (folder / "curves.png").is_file() and not (folder / STATE).exists()
 
 
-def _claim(run: Path, recipe: Recipe, resume: bool) -> None:
+def _check_folder(run: Path, recipe: Recipe, resume: bool) -> None:
     """A new run needs a new folder; a resumed one the folder of the same recipe."""
     config = run / "config.yaml"
-    text = dump_yaml(recipe)
+    if run.exists() and not run.is_dir():
+        raise MedleyError(f"{run} is a file; a run is a folder: choose another --out")
     if resume:
         if not config.is_file():
             raise MedleyError(f"{run} holds no run to resume; leave --resume out to start one")
-        if config.read_text(encoding="utf-8") != text:
+        if config.read_text(encoding="utf-8") != dump_yaml(recipe):
             raise MedleyError(f"{config} differs from this recipe; resume with the recipe that began the run")
-        return
-    if run.exists() and any(run.iterdir()):
+    elif run.exists() and any(run.iterdir()):
         raise MedleyError(f"{run} is not empty; choose another --out, or add --resume to go on with what is there")
-    run.mkdir(parents=True, exist_ok=True)
-    write_text(config, text)
 
 
-def _processor(family: Family, config: Any, source: Source, run: Path, first: bool) -> Processor:
-    folder = run / "processor"
-    if (folder / "labels.json").is_file():
-        return family.load_processor(config, folder)
+def _processor(family: Family, config: Any, source: Source, run: Path) -> Processor:
+    if (run / "processor" / "labels.json").is_file():
+        return family.load_processor(config, run / "processor")
     notes = [source.notes.get(case.case_id) for case in source.parts["train"]]
-    processor = family.fit_processor(config, source.labels, notes, source.prevalence())
-    if first:
-        temporary = run / ".processor.tmp"
-        shutil.rmtree(temporary, ignore_errors=True)
-        temporary.mkdir()
-        processor.save(temporary)
-        temporary.rename(folder)
-    return processor
+    return family.fit_processor(config, source.labels, notes, source.prevalence())
+
+
+def _begin(run: Path, recipe: Recipe, source: Source, processor: Processor) -> None:
+    """What a run holds before its first step; a resumed run has it, and must be of the same data."""
+    write_text(run / "config.yaml", dump_yaml(recipe))
+    _write_data_facts(run, recipe, source)
+    if not (run / "processor").is_dir():
+        with whole_folder(run / "processor") as folder:
+            processor.save(folder)
 
 
 def _write_data_facts(run: Path, recipe: Recipe, source: Source) -> None:
@@ -216,16 +219,21 @@ def _write_data_facts(run: Path, recipe: Recipe, source: Source) -> None:
     write_json(path, facts)
 
 
-def parameter_table(model: nn.Module, trained: Sequence[str] | dict[str, float]) -> str:
-    """Parameters in all and trained, for each part of the model."""
+def parameter_table(model: nn.Module, trained: Collection[str], unreached: Collection[str] | None = None) -> str:
+    """Parameters of each part of the model: in all, trained, and (with `unreached`) those that received a gradient."""
     rows = []
     for part, module in model.named_children():
-        named = list(module.named_parameters(prefix=part))
-        rows.append((part, sum(p.numel() for _, p in named), sum(p.numel() for n, p in named if n in trained)))
-    rows.append(("in all", sum(row[1] for row in rows), sum(row[2] for row in rows)))
-    width = max(len(row[0]) for row in rows)
-    lines = [f"{'part':<{width}}  {'parameters':>12}  {'trained':>12}"]
-    return "\n".join(lines + [f"{part:<{width}}  {count:>12,}  {learning:>12,}" for part, count, learning in rows])
+        sizes = {name: p.numel() for name, p in module.named_parameters(prefix=part)}
+        learning = {name: size for name, size in sizes.items() if name in trained}
+        reached = sum(size for name, size in learning.items() if name not in (unreached or ()))
+        rows.append((part, sum(sizes.values()), sum(learning.values()), reached))
+    rows.append(("in all", *(sum(row[column] for row in rows) for column in (1, 2, 3))))
+    shown = 4 if unreached is not None else 3
+    header = ("part", "parameters", "trained", "had a gradient")[:shown]
+    lines = [f"{header[0]:<16}" + "".join(f"{title:>16}" for title in header[1:])]
+    for row in rows:
+        lines.append(f"{row[0]:<16}" + "".join(f"{count:>16,}" for count in row[1:shown]))
+    return "\n".join(lines)
 
 
 def _is_first_process() -> bool:

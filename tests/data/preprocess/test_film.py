@@ -12,7 +12,8 @@ from PIL import Image, PngImagePlugin
 
 from medley.core.errors import MedleyError, UnreadableImage
 from medley.core.seeds import generator
-from medley.data.preprocess.film import fit, is_image, load_film, place, place_box, read_film, unfit, unplace_box
+from medley.data.preprocess.film import is_image, load_film, read_film
+from medley.data.preprocess.geometry import fit, place, place_box, unfit, unplace_box
 
 RAMP = np.tile(np.arange(64, dtype=np.uint8) * 4, (48, 1))  # dark left, light right; 48 high, 64 wide
 

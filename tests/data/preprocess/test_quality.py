@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from medley.core.seeds import generator
-from medley.data.preprocess.film import FilmHeader, fit
+from medley.data.preprocess.geometry import fit
 from medley.data.preprocess.quality import film_quality
+from medley.data.preprocess.raw import FilmHeader
 
 HEADER = FilmHeader(format="DICOM", bits=12, modality="DX", body_part="CHEST")
 

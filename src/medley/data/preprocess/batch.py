@@ -17,7 +17,8 @@ import numpy as np
 
 from medley.core.errors import MedleyError, UnreadableImage, nearest
 from medley.core.files import whole_file, write_text
-from medley.data.preprocess.film import fit, is_image, read_film
+from medley.data.preprocess.film import is_image, read_film
+from medley.data.preprocess.geometry import fit
 from medley.data.preprocess.quality import film_quality
 
 _SUFFIXES = (".png", ".jpg", ".jpeg", ".dcm", ".dicom", ".tif", ".tiff", ".bmp")

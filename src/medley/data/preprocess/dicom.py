@@ -24,7 +24,7 @@ from typing import Any
 import numpy as np
 
 from medley.core.errors import UnreadableImage
-from medley.data.preprocess.film import FilmHeader, RawFilm, colourfulness, refuse_huge
+from medley.data.preprocess.raw import FilmHeader, RawFilm, colourfulness, refuse_huge
 
 # transfer syntax -> what its pixels need. The last resort for both is GPL, so it is named here and never installed.
 _LIBJPEG = "pip install python-gdcm (BSD), or pylibjpeg pylibjpeg-libjpeg (GPL-3)"

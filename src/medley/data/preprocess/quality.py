@@ -23,7 +23,8 @@ from importlib.resources import files
 
 import numpy as np
 
-from medley.data.preprocess.film import FilmHeader, _resize
+from medley.data.preprocess.geometry import resize
+from medley.data.preprocess.raw import FilmHeader
 
 FILM_MODALITIES = ("CR", "DX", "DR", "RG", "XR", "SC", "OT", "")  # secondary captures of films say SC or OT
 _CHEST_PARTS = ("CHEST", "THORAX", "LUNG", "RIB", "TORAX", "TORACE", "BRUST")
@@ -94,10 +95,10 @@ def other_subject(header: FilmHeader) -> str | None:
 def features(film: np.ndarray) -> np.ndarray:
     """float [H, W] in [0, 1] -> [64 + 5]: the standardised 8 x 8 picture, and texture, histogram and shape."""
     film = _trimmed(np.asarray(film, np.float32))
-    grid = _resize(film, _GRID, _GRID).astype(np.float64)
+    grid = resize(film, _GRID, _GRID).astype(np.float64)
     grid = (grid - grid.mean()) / (grid.std() + 1e-3)
-    small = _resize(film, 96, 96)
-    smooth = _resize(_resize(small, 24, 24), 96, 96)
+    small = resize(film, 96, 96)
+    smooth = resize(resize(small, 24, 24), 96, 96)
     fine = np.log10(((small - smooth) ** 2).mean() / (small.var() + 1e-4) + 1e-5)  # share of fine detail
     share = np.histogram(small, 32, (0, 1))[0] / small.size
     entropy = -(share[share > 0] * np.log2(share[share > 0])).sum()

@@ -1,0 +1,308 @@
+"""Bad input: one clear line and the right exit code; a batch skips it, counts it, and keeps the good cases."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from pydicom.dataset import FileDataset, FileMetaDataset
+from pydicom.uid import ExplicitVRLittleEndian, generate_uid
+
+from medley.core.records import Case, ImageRef
+from medley.data.cases import write_cases
+
+
+def picture(size: int = 64) -> Image.Image:
+    return Image.fromarray(np.random.default_rng(0).integers(0, 255, (size, size), dtype=np.uint8))
+
+
+def truncated_jpeg(path: Path) -> None:
+    picture(400).save(path, "JPEG")
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 3])
+
+
+def dicom(path: Path, frames: int, with_pixels: bool) -> None:
+    meta = FileMetaDataset()
+    meta.TransferSyntaxUID, meta.MediaStorageSOPInstanceUID = ExplicitVRLittleEndian, generate_uid()
+    meta.MediaStorageSOPClassUID = "1.2.840.10008.5.1.4.1.1.1.1"
+    data = FileDataset(str(path), {}, file_meta=meta, preamble=b"\0" * 128)
+    data.SOPClassUID, data.SOPInstanceUID = meta.MediaStorageSOPClassUID, meta.MediaStorageSOPInstanceUID
+    data.Modality = "DX"
+    if with_pixels:
+        data.Rows = data.Columns = 32
+        data.SamplesPerPixel, data.PhotometricInterpretation, data.PixelRepresentation = 1, "MONOCHROME2", 0
+        data.BitsAllocated, data.BitsStored, data.HighBit, data.NumberOfFrames = 8, 8, 7, frames
+        data.PixelData = np.random.default_rng(0).integers(0, 255, frames * 1024, dtype=np.uint8).tobytes()
+    data.save_as(path, enforce_file_format=True)
+
+
+BAD_FILMS = {
+    "truncated.jpg": (truncated_jpeg, "is damaged"),
+    "empty.png": (lambda path: path.write_bytes(b""), "is empty (0 bytes)"),
+    "text.png": (lambda path: path.write_text("Dear colleague,\n"), "it is a text file"),
+    "three.dcm": (lambda path: dicom(path, 3, True), "3 frames"),
+    "nothing.dcm": (lambda path: dicom(path, 1, False), "pixel data"),
+    "flat.png": (lambda path: Image.new("L", (64, 64), 90).save(path), "has one value in every pixel"),
+    "small.png": (lambda path: picture(8).save(path), "at least 16"),
+    "missing.png": (lambda path: None, "does not exist"),
+    "folder.png": (lambda path: path.mkdir(), "is a folder"),
+}
+
+
+@pytest.fixture
+def films(tmp_path) -> Path:
+    """A folder of every bad film, and two good ones."""
+    folder = tmp_path / "films[" / "x]"  # "[/x]" must not be read as markup
+    folder.mkdir(parents=True)
+    for name, (make, _) in BAD_FILMS.items():
+        make(folder / name)
+    picture().save(folder / "good.png")
+    picture(80).save(folder / "fine.png")
+    return folder
+
+
+def one_line(err: str) -> str:
+    lines = [line for line in err.splitlines() if line.strip()]
+    assert len(lines) == 1, err
+    assert "Traceback" not in err
+    assert lines[0].startswith("medley: ")
+    return lines[0]
+
+
+@pytest.mark.parametrize("name", BAD_FILMS)
+def test_a_bad_film_alone_is_exit_2_with_its_name_and_reason(medley, toy_run, films, name):
+    code, printed, err = medley("predict", toy_run, films / name)
+    assert code == 2
+    assert printed == ""
+    last = err.splitlines()[-1]
+    assert last.startswith("medley: none of 1 studies could be answered; first:")
+    assert name in last
+    assert BAD_FILMS[name][1] in last.replace("PixelData", "pixel data")
+
+
+def test_a_batch_keeps_every_good_case_and_lists_the_others(medley, toy_run, films, tmp_path):
+    rows = [f"{name}," for name in BAD_FILMS] + ["good.png,cough", "fine.png,", 'good.png,"fever,\nand [/b] chills"']
+    rows.insert(3, "good.png," + "a" * 150_000)
+    rows.insert(5, ",a study without a film")
+    (films / "list.csv").write_text("study,text\n" + "\n".join(rows) + "\n")
+    out = tmp_path / "out"
+    code, _, err = medley("predict", toy_run, "--cases", films / "list.csv", "--out", out)
+    assert code == 1, err
+    assert "3 answered, 11 skipped" in err
+    predictions = [json.loads(line) for line in (out / "predictions.jsonl").read_text().splitlines()]
+    answers = [json.loads(line) for line in (out / "answers.jsonl").read_text().splitlines()]
+    assert len(predictions) == len(answers) == 3
+    assert len({line["case_id"] for line in predictions}) == 3, "one film asked twice is two studies"
+    skipped = (out / "skipped.csv").read_text()
+    for name, (_, reason) in BAD_FILMS.items():
+        assert name in skipped
+        assert reason in skipped.replace("PixelData", "pixel data")
+    assert "150,000 characters" in skipped
+    assert "row 6,a study needs at least one image file" in skipped
+    assert not list(out.rglob("*.tmp"))
+
+
+def test_two_films_of_one_name_are_two_studies(medley, toy_run, tmp_path):
+    for folder in ("a", "b"):
+        (tmp_path / folder).mkdir()
+        picture().save(tmp_path / folder / "film.png")
+    films = (tmp_path / "a" / "film.png", tmp_path / "b" / "film.png")
+    code, _, err = medley("predict", toy_run, *films, "--out", tmp_path / "out")
+    assert code == 0, err
+    lines = (tmp_path / "out" / "predictions.jsonl").read_text().splitlines()
+    assert [json.loads(line)["case_id"] for line in lines] == [str(film) for film in films]
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("file,text\na.png,x\n", "lacks the column 'study'"),
+        ("studdy\na.png\n", "lacks the column 'study'"),
+        ("study,note\na.png,x\n", "unknown column 'note'"),
+        ("study,text\na.png,cough, fever\n", "row 1: more fields than columns"),
+        ("study,case_id\na.png,1\nb.png,1\n", "row 1: case_id '1' stands twice"),
+        ("study\n", "no study was named"),
+        ("", "lacks the column 'study'"),
+        (b"\xff\xfe\x00study", "is not a CSV in UTF-8"),
+    ],
+)
+def test_a_bad_table_of_studies_is_one_line(medley, toy_run, tmp_path, content, said):
+    path = tmp_path / "list.csv"
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    code, _, err = medley("predict", toy_run, "--cases", path)
+    assert code == 2
+    assert said in one_line(err)
+
+
+def test_a_note_of_100_000_characters_is_one_line(medley, toy_run, square_films):
+    code, _, err = medley("predict", toy_run, square_films / "001-PA.png", "--text", "a" * 100_000)
+    assert code == 2
+    assert "the note has 100,000 characters; a note has at most 20,000" in err.splitlines()[-1]
+    assert len(err) < 2000
+
+
+RECIPE = "family: cxr_reasoner\nsize: toy\n"
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("data: {cohort: cxr_reasoner, cases: 40}\ntrainr: {}\n", "unknown key 'trainr'; did you mean 'trainer'?"),
+        ("data: {cohort: cxr_reasoner, cases: 40}\nmodel: {fusoin: late}\n", "did you mean 'fusion'"),
+        ("data: {cohort: cxr_reasoner, cases: 40}\nstages: {joint: {epochs: 0}}\n", "'stages.joint.epochs'"),
+        ("data: {cases: SQUARES/cases.parquet, splits: SQUARES/splits.json, shards: null, labels: [Edmea]}\n",
+         "unknown label 'Edmea'; did you mean 'Edema'?"),
+        ("data: {cases: SQUARES/none.parquet, splits: SQUARES/splits.json}\n", "does not exist"),
+        ("data: {cases: SQUARES/splits.json, splits: SQUARES/splits.json}\n", "is not a parquet table"),
+        ("data: {cases: SQUARES/cases.parquet, splits: SQUARES/cases.parquet}\n", "is not JSON"),
+        ("data: {cohort: cxr_resoner, cases: 40}\n", "did you mean 'cxr_reasoner'"),
+        ("data: {cases: SQUARES/cases.parquet, splits: SQUARES/splits.json, shards: null}\n"
+         "model: {vision: nobody/nothing}\n", "vision 'nobody/nothing' cannot be loaded"),
+        ("data: [1\n", "is not YAML"),
+    ],
+)  # fmt: skip
+def test_a_bad_recipe_is_one_line_and_leaves_nothing(medley, square_films, tmp_path, monkeypatch, content, said):
+    from huggingface_hub import constants
+
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    monkeypatch.setenv("MEDLEY_CACHE", str(tmp_path / "cache"))
+    path = tmp_path / "r.yaml"
+    path.write_text(RECIPE + content.replace("SQUARES", str(square_films)))
+    code, _, err = medley("train", path, "--out", tmp_path / "run")
+    assert code == 2
+    assert said in one_line(err)
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_recipe_that_is_a_folder_and_an_out_that_is_a_file(medley, square_films, toy_run, tmp_path):
+    code, _, err = medley("train", tmp_path, "--out", tmp_path / "run")
+    assert code == 2
+    assert "is a folder, not a YAML file" in one_line(err)
+    recipe = tmp_path / "r.yaml"
+    data = f"data: {{cases: {square_films}/cases.parquet, splits: {square_films}/splits.json, shards: null}}\n"
+    recipe.write_text(RECIPE + data)
+    taken = tmp_path / "taken"
+    taken.write_text("mine")
+    for command in (
+        ("train", recipe, "--out", taken),
+        ("evaluate", toy_run, "--out", taken),
+        ("predict", toy_run, square_films / "001-PA.png", "--out", taken),
+        ("split", square_films / "cases.parquet", "--out", taken / "s.json"),
+        ("shards", square_films / "cases.parquet", "--px", 32, "--out", taken),
+        ("cohort", "cxr_reasoner", "--cases", 2, "--seed", 1, "--out", taken),
+    ):
+        code, _, err = medley(*command)
+        assert code == 2, command
+        assert "taken" in one_line(err)
+        assert taken.read_text() == "mine"
+
+
+@pytest.mark.parametrize(
+    ("make", "said"),
+    [
+        (lambda run: (run / "1-joint" / "weights.safetensors").unlink(), "holds no weights; train first"),
+        (lambda run: (run / "1-joint" / "weights.safetensors").write_bytes(b"x"), "not a whole safetensors file"),
+        (lambda run: (run / "config.yaml").unlink(), "holds no config.yaml"),
+        (lambda run: shutil.rmtree(run / "processor"), "holds no processor"),
+        (lambda run: (run / "data.json").write_text("{"), "is not JSON"),
+        (lambda run: shutil.rmtree(run), "does not exist; a run is a folder"),
+        (lambda run: (run / "processor" / "towers.json").unlink(), "towers.json does not exist"),
+    ],
+)
+@pytest.mark.parametrize("command", ["predict", "evaluate"])
+def test_a_run_that_is_not_whole_is_one_line(medley, toy_run, square_films, tmp_path, make, said, command):
+    run = Path(shutil.copytree(toy_run, tmp_path / "run"))
+    make(run)
+    code, _, err = medley(command, run, *([square_films / "001-PA.png"] if command == "predict" else []))
+    assert code == 2
+    assert said in one_line(err)
+
+
+def test_a_hub_id_that_cannot_be_fetched_is_one_line(medley, square_films, monkeypatch):
+    from huggingface_hub import constants
+
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    code, _, err = medley("predict", "owner/no-such-run", square_films / "001-PA.png")
+    assert code == 2
+    assert "cannot be fetched from the hub" in one_line(err)
+
+
+def test_evaluate_needs_cases_and_splits_together_and_a_part_that_is_there(medley, toy_run, square_films):
+    code, _, err = medley("evaluate", toy_run, "--cases", square_films / "cases.parquet")
+    assert code == 2
+    assert "--cases and --splits go together" in one_line(err)
+    code, _, err = medley("evaluate", toy_run, "--part", "tset")
+    assert code == 2
+    assert "did you mean 'test'" in one_line(err)
+
+
+def test_a_csv_with_a_missing_column_is_one_line(medley, tmp_path):
+    picture().save(tmp_path / "a.png")
+    (tmp_path / "labels.csv").write_text("file,Edema\na.png,1\n")
+    out = tmp_path / "cases.parquet"
+    code, _, err = medley("index", "folder", "--root", tmp_path, "--out", out, "--map", "patient_id=patient")
+    assert code == 2
+    assert "column" in one_line(err)
+    (tmp_path / "labels.csv").write_text("Edema\n1\n")
+    code, _, err = medley("index", "folder", "--root", tmp_path, "--out", out)
+    assert code == 2
+    assert "column" in one_line(err)
+    assert not (tmp_path / "cases.parquet").exists()
+
+
+def test_training_on_a_film_that_cannot_be_read_names_it_and_the_list(medley, films, tmp_path, monkeypatch):
+    monkeypatch.setenv("MEDLEY_CACHE", str(tmp_path / "cache"))
+    names = ["good.png", "fine.png", "text.png"] * 10
+    cases = [
+        Case(f"c{i}", f"p{i}", "1", (ImageRef("PA", str(films / name)),), {}, {"Edema": float(i % 2)}, source="x")
+        for i, name in enumerate(names)
+    ]
+    write_cases(tmp_path / "cases.parquet", cases, ("Edema",))
+    assert medley("split", tmp_path / "cases.parquet", "--out", tmp_path / "splits.json")[0] == 0
+    recipe = tmp_path / "r.yaml"
+    recipe.write_text(RECIPE + f"data: {{cases: {tmp_path}/cases.parquet, splits: {tmp_path}/splits.json}}\n")
+    code, _, err = medley("train", recipe, "--out", tmp_path / "run")
+    assert code == 2
+    line = one_line(err)
+    assert "text.png" in line
+    assert "skipped.csv" in line
+
+
+def test_a_full_disk_during_shards_keeps_what_is_finished_and_goes_on(square_films, tmp_path):
+    """RLIMIT_FSIZE stands for the full disk: the shard's file cannot be written to its end."""
+    out = tmp_path / "shards"
+    limited = """
+import resource, signal, sys
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
+from medley.cli.main import run
+run(sys.argv[1:])
+"""
+    arguments = ["shards", str(square_films / "cases.parquet"), "--px", "48", "--out", str(out), "--workers", "1"]
+    done = subprocess.run(
+        [sys.executable, "-c", limited, *arguments], capture_output=True, text=True, check=False, timeout=120
+    )
+    assert done.returncode == 2, done.stderr
+    assert "make room and run the same command again" in one_line(done.stderr)
+    assert not list(out.glob("shard-*")), "no shard that is not whole"
+    assert not list(out.glob(".*.tmp"))
+    again = [sys.executable, "-m", "medley.cli.main", *arguments, "--json"]
+    done = subprocess.run(again, capture_output=True, text=True, check=True, timeout=120, env=dict(os.environ))
+    assert json.loads(done.stdout)["added"] == 150
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [("predict",), ("train",), ("nonsense",), ("predict", "a", "--no-such-option"), ("check", "--size", "huge")],
+)
+def test_a_wrong_command_line_is_exit_2(medley, arguments):
+    code, _, err = medley(*arguments)
+    assert code == 2
+    assert "Traceback" not in err
