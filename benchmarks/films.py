@@ -106,7 +106,7 @@ def trainer(
 
     write_splits(folder / "splits.json", make_split(table))
     where = {"cases": str(table.path), "splits": str(folder / "splits.json"), "shards": str(shards) if shards else None}
-    source = open_source(DataConfig(**where), px, workers=1)
+    source = open_source(DataConfig(**where), px)
     family = get_family("cxr_reasoner")
     config = family.config(**{**family.sizes["tiny"], "image_px": px})
     notes = [source.notes.get(case.case_id) for case in source.parts["train"]]

@@ -154,6 +154,19 @@ def test_modality_dropout_drops_as_often_as_it_says_and_never_both():
     assert torch.equal(no_note, ~has_note)
 
 
+@pytest.mark.parametrize("fusion", ["xattn", "gated", "concat"])
+def test_what_is_dropped_has_no_say_in_the_fused_answer(one, fusion):
+    """In training mode, with the only randomness the dropping itself."""
+    notes = [with_note(one, note) for note in ("cough and fever", "fell from a ladder")]
+    films = [with_note(with_film(one, np.full((PX, PX), grey, np.uint8)), "cough") for grey in (20, 200)]
+    for dropped, kept, changes in ((notes, films, {"drop_note": 1.0}), (films, notes, {"drop_film": 1.0})):
+        s = subject(fusion=fusion, dropout=0.0, **{"drop_note": 0.0, "drop_film": 0.0, **changes})
+        model = s.model().train()
+        fused = [output(s, model, [study]).logits["fused"] for study in (*dropped, *kept)]
+        torch.testing.assert_close(fused[0], fused[1])
+        assert (fused[2] - fused[3]).abs().max() > 1e-4
+
+
 def test_dropping_everything_is_refused():
     with pytest.raises(MedleyError, match=r"drop_note 0\.7 and drop_film 0\.6 add up to more than 1"):
         build_config(CxrReasonerConfig, {"drop_note": 0.7, "drop_film": 0.6}, "x")

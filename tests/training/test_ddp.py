@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
-import yaml
 
+from medley.core.config import merged
 from medley.training.curves import read_journal
 from medley.training.stages import train
 
@@ -20,10 +18,10 @@ def losses(run: Path) -> list[float]:
     return [line["loss"] for line in read_journal(run / "1-joint" / "metrics.jsonl")]
 
 
-@pytest.fixture
-def single(toy_recipe, tmp_path) -> list[float]:
-    train(toy_recipe(**STILL, stages={"joint": {"batch": 16}}), tmp_path / "one")
-    curve = losses(tmp_path / "one")
+@pytest.fixture(scope="module")
+def single(toy_recipe, tmp_path_factory) -> list[float]:
+    run = train(toy_recipe(**STILL, stages={"joint": {"batch": 16}}), tmp_path_factory.mktemp("ddp") / "one")
+    curve = losses(run)
     assert len(curve) == 2 * (5 + 1), "72 studies: four windows of 16 and one of 8, then the dev part"
     assert max(curve) - min(curve) > 0.05, "a curve that does not move proves nothing"
     return curve
@@ -35,12 +33,5 @@ def test_accumulation_gives_the_curve_of_the_large_batch(single, toy_recipe, tmp
 
 
 def test_two_processes_that_accumulate_give_the_curve_of_one(single, toy_recipe, tmp_path):
-    recipe = toy_recipe(**STILL, stages={"joint": {"batch": 4, "accumulate": 2}})
-    document = recipe.model_dump(mode="json")
-    document["trainer"]["devices"] = 2
-    (tmp_path / "recipe.yaml").write_text(yaml.safe_dump(document))
-    command = [sys.executable, "-m", "medley.cli.main", "train", str(tmp_path / "recipe.yaml")]
-    run = tmp_path / "two"
-    done = subprocess.run([*command, "--out", str(run)], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr[-3000:]
-    assert losses(run) == pytest.approx(single, abs=1e-4)
+    recipe = toy_recipe(**merged(STILL, {"trainer": {"devices": 2}}), stages={"joint": {"batch": 4, "accumulate": 2}})
+    assert losses(train(recipe, tmp_path / "two")) == pytest.approx(single, abs=1e-4)

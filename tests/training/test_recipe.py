@@ -6,11 +6,12 @@ import json
 
 import pytest
 import yaml
+from torch.multiprocessing import ProcessRaisedException
 
 from medley.core.config import build_config
 from medley.core.errors import MedleyError
 from medley.training.recipe import Recipe, load_recipe, resolve_recipe
-from medley.training.stages import train
+from medley.training.stages import _fit, train
 
 DOCUMENT = {"family": "cxr_reasoner", "size": "toy", "data": {"cohort": "cxr_reasoner", "cases": 50}}
 
@@ -101,6 +102,24 @@ def test_what_only_shows_when_training_begins_is_one_line_too(toy_recipe, tmp_pa
     assert "\n" not in str(caught.value)
     if "best_by" not in said:  # which shows after the first epoch
         assert not (tmp_path / "run").exists(), "so that the mended recipe can be run into the same folder"
+
+
+def test_the_line_of_a_spawned_process_is_the_users():
+    """With several devices the error comes back as a traceback's text; ours is its last line."""
+
+    class Broken:
+        def __init__(self, last: str):
+            self.text = (
+                f"-- Process 0 terminated with the following error:\nTraceback (most recent call last):\n{last}\n"
+            )
+
+        def fit(self, module):
+            raise ProcessRaisedException(self.text, 0, 1)
+
+    with pytest.raises(MedleyError, match=r"^best_by is 'x': give another$"):
+        _fit(Broken("medley.core.errors.MedleyError: best_by is 'x': give another"), None)
+    with pytest.raises(ProcessRaisedException):
+        _fit(Broken("KeyError: 'x'"), None)
 
 
 def test_gpu_is_not_taken_for_granted(toy_recipe, tmp_path, monkeypatch):

@@ -15,6 +15,7 @@ import yaml
 from medley.core.errors import MedleyError
 from medley.core.weights import load_tensors
 from medley.training.curves import read_journal
+from medley.training.recipe import resolve_recipe
 from medley.training.stages import train
 
 
@@ -22,17 +23,18 @@ def losses(run: Path) -> list[float]:
     return [line["loss"] for line in read_journal(run / "1-joint" / "metrics.jsonl") if line["part"] == "train"]
 
 
-@pytest.fixture
-def unbroken(toy_recipe, tmp_path):
-    """A recipe with dropout, augmentation and modality dropout on, and the losses of its unbroken run."""
+@pytest.fixture(scope="module")
+def unbroken(toy_recipe, tmp_path_factory):
+    """A recipe with dropout, augmentation and modality dropout on, and its unbroken run."""
     recipe = toy_recipe(stages={"joint": {"epochs": 3, "batch": 12}})
-    train(recipe, tmp_path / "unbroken")
-    return recipe, losses(tmp_path / "unbroken"), tmp_path
+    return recipe, train(recipe, tmp_path_factory.mktemp("unbroken") / "run")
 
 
 @pytest.mark.parametrize("workers", [0, 2])
-def test_a_run_killed_mid_epoch_goes_on_to_the_same_losses(unbroken, workers):
-    recipe, expected, tmp_path = unbroken
+def test_a_run_killed_mid_epoch_goes_on_to_the_same_losses(unbroken, workers, tmp_path):
+    """The killed run is a process of its own; it is resumed in this one."""
+    recipe, whole_run = unbroken
+    expected = losses(whole_run)
     document = recipe.model_dump(mode="json")
     document["trainer"]["workers"] = workers
     path = tmp_path / "recipe.yaml"
@@ -50,10 +52,10 @@ def test_a_run_killed_mid_epoch_goes_on_to_the_same_losses(unbroken, workers):
     assert 8 <= done < len(expected), "the run was to be killed in its middle"
     assert (run / "1-joint" / "state.safetensors").exists()
 
-    subprocess.run([*command, "--resume"], check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    train(resolve_recipe(document, "recipe"), run, resume=True)
 
     assert losses(run) == pytest.approx(expected, abs=1e-6)
-    whole, _ = load_tensors(tmp_path / "unbroken" / "1-joint" / "weights.safetensors")
+    whole, _ = load_tensors(whole_run / "1-joint" / "weights.safetensors")
     resumed, _ = load_tensors(run / "1-joint" / "weights.safetensors")
     assert all((whole[name] - resumed[name]).abs().max() < 1e-6 for name in whole)
     assert not (run / "1-joint" / "state.safetensors").exists()

@@ -11,7 +11,11 @@ import typer
 def predict(
     run: Annotated[str, typer.Argument(help="A folder that medley train wrote, or a hub id.")],
     studies: Annotated[
-        list[str] | None, typer.Argument(help="Image files; views of one study are joined by +, as in pa.png+lat.png.")
+        list[str] | None,
+        typer.Argument(
+            help="Image files; views of one study are joined by +, as in pa.png+lat.png. Where a file does not say its "
+            "view and you know it: PA=pa.png+LATERAL=lat.png (PA, AP, LATERAL)."
+        ),
     ] = None,
     text: Annotated[str | None, typer.Option(help="The clinical note, the same for every STUDY given.")] = None,
     cases: Annotated[

@@ -100,18 +100,20 @@ class Source:
     policy: LabelPolicy
     notes: Mapping[str, str | None]
     read_film: Callable[[ImageRef], Film]
+    unreadable: frozenset[str]  # paths of films that cannot be decoded: left out, and counted in data.json
 
     @cached_property
     def parts(self) -> dict[str, list[Case]]:
-        """train, dev, test: the cases that have a film of a wanted view."""
-        return {part: self._with_films(self.table.pick(ids)) for part, ids in self.manifest.parts.items()}
+        """train, dev, test: the cases that have a readable film of a wanted view."""
+        picked = {part: self.table.pick(ids) for part, ids in self.manifest.parts.items()}
+        return {part: [case for case in cases if self._films(case)] for part, cases in picked.items()}
 
-    def _with_films(self, cases: Sequence[Case]) -> list[Case]:
-        return [case for case in cases if any(image.view in self.config.views for image in case.images)]
+    def _films(self, case: Case) -> list[ImageRef]:
+        return [i for i in case.images if i.view in self.config.views and i.path not in self.unreadable]
 
     def groups(self, case: Case, per_study: int) -> list[tuple[ImageRef, ...]]:
         """The films of a study in groups of at most `per_study` (1 or 2): each film, or frontals with laterals."""
-        return group_views([image for image in case.images if image.view in self.config.views], per_study, self.config)
+        return group_views(self._films(case), per_study, self.config)
 
     def study(self, case: Case, images: Sequence[ImageRef]) -> Study:
         """The case with these films read and its note."""
@@ -136,13 +138,15 @@ class Source:
         return {name: float(positive[i] / known[i]) if known[i] else 0.5 for i, name in enumerate(self.labels)}
 
 
-def open_source(config: DataConfig, image_px: int, workers: int = 2, progress: Progress | None = None) -> Source:
-    """Open a recipe's data: generate or read the table, split it, write the notes, decode the films.
+def open_source(config: DataConfig, image_px: int, progress: Progress | None = None) -> Source:
+    """Open a recipe's data: generate or read the table, split it, write the notes, decode the films on all cores.
 
-    Raises MedleyError where a part has no case, or a label is unknown.
+    Films that cannot be decoded are left out and listed. Raises MedleyError where a part has no case left, or a label
+    is unknown.
     """
     from medley.core.labels import require_labels
 
+    workers = os.cpu_count() or 1
     table, manifest = _table_and_split(config, workers, progress)
     labels = table.labels
     if config.labels is not None:
@@ -151,6 +155,7 @@ def open_source(config: DataConfig, image_px: int, workers: int = 2, progress: P
         raise MedleyError(f"{table.path} has no label column; there is nothing to learn or score")
     policy = LabelPolicy(config.uncertain, config.blank)
     policy.check(labels)
+    read_film, unreadable = _film_reader(config, table, image_px, workers, progress)
     source = Source(
         config=config,
         table=table,
@@ -158,7 +163,8 @@ def open_source(config: DataConfig, image_px: int, workers: int = 2, progress: P
         labels=labels,
         policy=policy,
         notes=_notes(config.notes, table),
-        read_film=_film_reader(config, table, image_px, workers, progress),
+        read_film=read_film,
+        unreadable=unreadable,
     )
     for part in PARTS:
         if not source.parts.get(part):
@@ -204,23 +210,20 @@ def _table_and_split(config: DataConfig, workers: int, progress: Progress | None
 
 def _film_reader(
     config: DataConfig, table: CaseTable, image_px: int, workers: int, progress: Progress | None
-) -> Callable[[ImageRef], Film]:
+) -> tuple[Callable[[ImageRef], Film], frozenset[str]]:
+    """How a film is read, and the paths of those that cannot be."""
     from medley.data.shards import build_shards, open_shards
 
     if config.shards is None:
-        return partial(_decode, px=image_px)
-    folder = Path(config.shards)
-    if config.shards == "auto":
-        folder = cache_folder() / "shards" / f"{table.digest}-{image_px}"
-        tick = (lambda done, total: progress("decoding films", done, total)) if progress else None
-        report = build_shards(table, folder, image_px, workers, tick)
-        if report.skipped:
-            first = report.skipped[0]
-            raise MedleyError(
-                f"{table.path}: {len(report.skipped)} films cannot be read, first {first.reason}; they are listed in "
-                f"{folder / 'skipped.csv'}; index the data again without them"
-            )
-    return open_shards(folder, image_px).film
+        return partial(_decode, px=image_px), frozenset()
+    if config.shards != "auto":
+        shards = open_shards(config.shards, image_px)
+        lacking = [image.path for case in table.cases for image in case.images if image not in shards]
+        return shards.film, frozenset(lacking)
+    folder = cache_folder() / "shards" / f"{table.digest}-{image_px}"
+    tick = (lambda done, total: progress("decoding films", done, total)) if progress else None
+    report = build_shards(table, folder, image_px, workers, tick)
+    return open_shards(folder, image_px).film, frozenset(one.path for one in report.skipped)
 
 
 def _decode(image: ImageRef, px: int) -> Film:
@@ -232,7 +235,7 @@ def _decode(image: ImageRef, px: int) -> Film:
 def group_views(items: Sequence[V], per_study: int, config: DataConfig) -> list[tuple[V, ...]]:
     """Films of one study, anything with a `view`, in the groups that a model reads: in the order of `config.views`
     (what it does not name comes last), each alone, or frontals with laterals."""
-    order = {view: place for place, view in enumerate(config.views)}
+    order: dict[str, int] = {view: place for place, view in enumerate(config.views)}
     items = sorted(items, key=lambda item: order.get(item.view, len(order)))
     if per_study == 1:
         return [(item,) for item in items]

@@ -36,6 +36,9 @@ class VisionTower(nn.Module):
     Both are read off one black image, so no architecture has to be known by name.
     """
 
+    mean: torch.Tensor
+    std: torch.Tensor
+
     def __init__(self, backbone: nn.Module, spec: VisionSpec, image_px: int):
         super().__init__()
         self.is_timm = spec.config is None
@@ -47,14 +50,15 @@ class VisionTower(nn.Module):
         with torch.no_grad():
             features = self._features(torch.zeros(1, 1, image_px, image_px, device=next(backbone.parameters()).device))
         backbone.train()
-        if features.ndim == 4:
-            channels = backbone.feature_info.channels()[-1] if self.is_timm else features.shape[1]  # type: ignore
-            self.channels_last, self.class_tokens = features.shape[1] != channels, 0  # a Swin of timm
-            _, *self.grid, self.dim = features.shape if self.channels_last else features.permute(0, 2, 3, 1).shape
+        self.channels_last, self.class_tokens = False, 0
+        if features.ndim == 3:
+            self.grid, self.class_tokens = _token_grid(spec, image_px, features.shape[1])
+            self.dim = features.shape[2]
         else:
-            self.channels_last, (_, tokens, self.dim) = False, features.shape
-            self.grid, self.class_tokens = _token_grid(spec, image_px, tokens)
-        self.grid = (self.grid[0], self.grid[1])
+            channels = backbone.feature_info.channels()[-1] if self.is_timm else features.shape[1]  # type: ignore
+            self.channels_last = features.shape[1] != channels  # a Swin of timm
+            height, width, self.dim = (features if self.channels_last else features.permute(0, 2, 3, 1)).shape[1:]
+            self.grid = (height, width)
 
     def forward(self, images_B1HW: torch.Tensor) -> torch.Tensor:
         """Patch tokens [B, P, D] of grey images in [0, 1]."""

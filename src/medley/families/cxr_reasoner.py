@@ -368,7 +368,9 @@ class CxrReasoner(nn.Module):
             logits["fused"] = self.heads["fused"](fused_BCD)
             if self.config.fusion == "gated":
                 alone = (logits["image_only"].detach(), logits["text_only"].detach())  # each head learns its own job
-                logits["fused"] = logits["fused"] + self.fusion(image_BCD.detach(), text_BCD.detach(), *alone)
+                gated_BCO = self.fusion(image_BCD.detach(), text_BCD.detach(), *alone)
+                gated_BCO = torch.where(no_note_B[:, None, None], alone[0], gated_BCO)
+                logits["fused"] = logits["fused"] + torch.where(no_film_B[:, None, None], alone[1], gated_BCO)
             maps_BCP, shares_BCL = attention_BCK.split([patches_BPD.shape[1], words_BLD.shape[1]], dim=-1)
 
         views, grid = batch.films_BV1HW.shape[1], self.vision.grid

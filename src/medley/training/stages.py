@@ -48,7 +48,9 @@ def train(recipe: Recipe, run: Path, resume: bool = False, say: Say = lambda _: 
     if first:
         _check_folder(run, recipe, resume)
     _accelerator(recipe.trainer)
-    source = open_source(recipe.data, config.image_px, max(1, recipe.trainer.workers), tick)
+    source = open_source(recipe.data, config.image_px, tick)
+    if source.unreadable:
+        say(f"{len(source.unreadable)} films cannot be read and are left out, first {min(source.unreadable)}")
     processor = _processor(family, config, source, run)
     seed_torch("weights", recipe.seed)
     model = family.model(config, processor)
@@ -117,13 +119,27 @@ def _run_stage(
     )
     state = folder / STATE
     module = StageModule(model, plan, state if state.exists() else None)
-    L.Trainer(**_trainer_options(trainer, folder), log_every_n_steps=min(10, windows.steps)).fit(module)
+    _fit(L.Trainer(**_trainer_options(trainer, folder), log_every_n_steps=min(10, windows.steps)), module)
     if not _is_first_process():
         return
     if not progress_of(state).done:  # Lightning returns quietly where it was interrupted
         raise MedleyError(f"stage '{stage.name}' was stopped at step {progress_of(state).step}; go on with --resume")
     draw_curves(folder / JOURNAL, folder / "curves.png", stage.best_by)
     state.unlink()  # what is left is the finished stage
+
+
+def _fit(trainer: Any, module: StageModule) -> None:
+    """Run the stage. A spawned process raises the text of a traceback, of which the user's line is the last."""
+    from torch.multiprocessing import ProcessRaisedException
+
+    try:
+        trainer.fit(module)
+    except ProcessRaisedException as error:
+        last = str(error).strip().splitlines()[-1]
+        name, _, message = last.partition(": ")
+        if name != f"{MedleyError.__module__}.{MedleyError.__name__}":
+            raise
+        raise MedleyError(message) from error
 
 
 def _trainer_options(trainer: TrainerConfig, folder: Path) -> dict[str, Any]:
@@ -209,6 +225,7 @@ def _write_data_facts(run: Path, recipe: Recipe, source: Source) -> None:
         "label_policy": source.policy.describe(),
         "notes": recipe.data.notes.model_dump(mode="json"),
         "sizes": {part: len(cases) for part, cases in source.parts.items()},
+        "films_left_out": len(source.unreadable),
         "synthetic": all(case.synthetic for case in source.table.cases),
         "train_patients": len({case.patient_id for case in source.parts["train"]}),
     }
@@ -221,13 +238,13 @@ def _write_data_facts(run: Path, recipe: Recipe, source: Source) -> None:
 
 def parameter_table(model: nn.Module, trained: Collection[str], unreached: Collection[str] | None = None) -> str:
     """Parameters of each part of the model: in all, trained, and (with `unreached`) those that received a gradient."""
-    rows = []
+    rows: list[tuple[str, int, int, int]] = []
     for part, module in model.named_children():
         sizes = {name: p.numel() for name, p in module.named_parameters(prefix=part)}
         learning = {name: size for name, size in sizes.items() if name in trained}
         reached = sum(size for name, size in learning.items() if name not in (unreached or ()))
         rows.append((part, sum(sizes.values()), sum(learning.values()), reached))
-    rows.append(("in all", *(sum(row[column] for row in rows) for column in (1, 2, 3))))
+    rows.append(("in all", sum(row[1] for row in rows), sum(row[2] for row in rows), sum(row[3] for row in rows)))
     shown = 4 if unreached is not None else 3
     header = ("part", "parameters", "trained", "had a gradient")[:shown]
     lines = [f"{header[0]:<16}" + "".join(f"{title:>16}" for title in header[1:])]
