@@ -17,6 +17,14 @@ from medley.data.splits import make_split, write_splits
 LABELS = ("Edema", "Fracture", "Lung Opacity")
 
 
+@pytest.fixture(scope="session", autouse=True)
+def own_cache(tmp_path_factory):
+    """Nothing a test generates stays in the user's cache."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MEDLEY_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
 @pytest.fixture(scope="session")
 def real_data() -> Path:
     """The folder of real data named by MEDLEY_REAL_DATA; without it the test is skipped, and says so."""
@@ -48,6 +56,12 @@ def write_square_films(folder: Path, cases: int) -> CaseTable:
             Case(f"case-{index:03d}", f"patient-{index // 2:03d}", "1", tuple(images), text, labels, source="squares")
         )
     return write_cases(folder / "cases.parquet", rows, LABELS)
+
+
+@pytest.fixture(scope="session")
+def draw_squares():
+    """`write_square_films`, for a test that spoils its table."""
+    return write_square_films
 
 
 @pytest.fixture(scope="session")

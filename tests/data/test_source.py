@@ -156,8 +156,8 @@ def test_batches_hold_everything_once():
     assert list(batches([], 3)) == []
 
 
-def test_a_film_that_cannot_be_read_is_left_out_and_its_study_goes_on_with_the_rest(tmp_path):
-    table = write_square_films(tmp_path, 40)
+def test_a_film_that_cannot_be_read_is_left_out_and_its_study_goes_on_with_the_rest(draw_squares, tmp_path):
+    table = draw_squares(tmp_path, 40)
     write_splits(tmp_path / "splits.json", make_split(table, by="stratified", seed=1, fractions=(0.5, 0.25, 0.25)))
     (tmp_path / "000-LATERAL.png").write_bytes(b"")
     (tmp_path / "001-PA.png").write_bytes((tmp_path / "001-PA.png").read_bytes()[:60])
