@@ -23,6 +23,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -268,16 +269,8 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
     px = load_recipe(RECIPE, options.settings).model["image_px"]
     work, shards = options.work.resolve(), options.work.resolve() / f"shards-{px}"
     data = read_data(options.cases.resolve(), shards, px)
-    claim(
-        work,
-        {
-            "table": data.table.digest,
-            "seed": options.seed,
-            "folds": options.folds,
-            "minutes": options.minutes,
-            "set": options.settings,
-        },
-    )
+    asked = {name: getattr(options, name) for name in ("seed", "folds", "dev_fraction", "minutes", "settings")}
+    claim(work, {"table_digest": data.table.digest, **asked})
     fold_N = np.full(len(data.table), -1)
     scores: dict[str, np.ndarray] = {}
     runs: dict[str, list[dict[str, Any]]] = {system: [] for system in SYSTEMS}
@@ -286,19 +279,11 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
         splits, seed, test = work / f"fold{k}.json", options.seed + k, data.rows(fold, "test")
         write_splits(splits, fold)
         fold_N[test] = k
-        ours = kept(
-            work / f"ours{k}.json",
-            lambda s=splits, k=k, seed=seed: run_ours(
-                options.cases.resolve(), s, shards, work / f"run{k}", seed, options.settings
-            ),
-        )
-        found = {"ours": ours}
+        run = partial(run_ours, options.cases.resolve(), splits, shards, work / f"run{k}", seed, options.settings)
+        found = {"ours": kept(work / f"ours{k}.json", run)}
         if missing is None:
-            seconds = max(60 * options.minutes, ours["seconds"])
-            found["peer"] = kept(
-                work / f"peer{k}.json",
-                lambda fold=fold, seconds=seconds, seed=seed: run_peer(data, fold, seconds, seed),
-            )
+            seconds = max(60 * options.minutes, found["ours"]["seconds"])
+            found["peer"] = kept(work / f"peer{k}.json", partial(run_peer, data, fold, seconds, seed))
         for system, one in found.items():
             ids = [data.table.cases[row].case_id for row in test]
             into = scores.setdefault(system, np.full(data.labels_NL.shape, np.nan))
@@ -315,12 +300,8 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
         "studies": len(data.table),
         "patients": len(set(data.patient_N)),
         "table_digest": data.table.digest,
+        **asked,
         "px": px,
-        "folds": options.folds,
-        "seed": options.seed,
-        "dev_fraction": options.dev_fraction,
-        "minutes": options.minutes,
-        "settings": options.settings,
         "bootstrap": options.bootstrap,
         "command": " ".join([Path(sys.executable).name, *sys.argv]),
         "machine": {"cpu": cpu_name(), "cores": os.cpu_count(), "torch_threads": torch.get_num_threads()},

@@ -257,7 +257,7 @@ def test_a_csv_with_a_missing_column_is_one_line(medley, tmp_path):
     assert not (tmp_path / "cases.parquet").exists()
 
 
-def test_training_on_a_film_that_cannot_be_read_names_it_and_the_list(medley, films, tmp_path, monkeypatch):
+def test_training_goes_on_without_the_films_that_cannot_be_read_and_says_so(medley, films, tmp_path, monkeypatch):
     monkeypatch.setenv("MEDLEY_CACHE", str(tmp_path / "cache"))
     names = ["good.png", "fine.png", "text.png"] * 10
     cases = [
@@ -267,12 +267,14 @@ def test_training_on_a_film_that_cannot_be_read_names_it_and_the_list(medley, fi
     write_cases(tmp_path / "cases.parquet", cases, ("Edema",))
     assert medley("split", tmp_path / "cases.parquet", "--out", tmp_path / "splits.json")[0] == 0
     recipe = tmp_path / "r.yaml"
-    recipe.write_text(RECIPE + f"data: {{cases: {tmp_path}/cases.parquet, splits: {tmp_path}/splits.json}}\n")
+    data = f"data: {{cases: {tmp_path}/cases.parquet, splits: {tmp_path}/splits.json}}\n"
+    recipe.write_text(RECIPE + data + "stages: {joint: {epochs: 1, best_by: loss}}\ntrainer: {precision: fp32}\n")
     code, _, err = medley("train", recipe, "--out", tmp_path / "run")
-    assert code == 2
-    line = one_line(err)
-    assert "text.png" in line
-    assert "skipped.csv" in line
+    assert code == 0, err
+    assert "1 films cannot be read and are left out" in err
+    assert "text.png" in err
+    sizes = json.loads((tmp_path / "run" / "data.json").read_text())["sizes"]
+    assert sum(sizes.values()) == 20, "two in three are good"
 
 
 def test_a_full_disk_during_shards_keeps_what_is_finished_and_goes_on(square_films, tmp_path):

@@ -48,6 +48,7 @@ def test_weights_of_another_model_are_refused_by_name():
 
 
 def test_a_run_is_a_folder_or_a_hub_id(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     assert resolve(tmp_path) == tmp_path
     (tmp_path / "f").write_text("x")
     with pytest.raises(MedleyError, match="is a file; name the run's folder"):
