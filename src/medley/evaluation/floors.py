@@ -64,13 +64,16 @@ def thumbnail_scores(train_films: np.ndarray, train_labels_NL: np.ndarray, test_
     A label of one class there has none: nan. The penalty is chosen by cross-validation within the train part.
     Deterministic.
     """
+    from threadpoolctl import threadpool_limits
+
     train_labels_NL = np.asarray(train_labels_NL, float)
     _one_row_a_film(train_films, train_labels_NL, "train")
     train_NF, test_NF = thumbnails(train_films), thumbnails(test_films)
     mean_F, std_F = train_NF.mean(0), train_NF.std(0)
     std_F[std_F == 0] = 1  # a pixel that is the same in every film says nothing
     train_NF, test_NF = (train_NF - mean_F) / std_F, (test_NF - mean_F) / std_F
-    return _probe(train_NF, train_labels_NL, test_NF, _best_penalty(train_NF, train_labels_NL))
+    with threadpool_limits(1):  # fits this small are quicker on one thread, and threads that wait for each other stall
+        return _probe(train_NF, train_labels_NL, test_NF, _best_penalty(train_NF, train_labels_NL))
 
 
 def _one_row_a_film(films: np.ndarray, labels_NL: np.ndarray, part: str) -> None:

@@ -77,8 +77,8 @@ def _consolidate(
         for _ in range(5):
             end = np.array([x, y]) + rng.uniform(-0.9, 0.9, 2) * half
             middle = (hilum + end) / 2 + rng.normal(0, 0.4, 2)
-            tubes.line([hilum, middle, end], rng.uniform(0.22, 0.36))
-        filling = filling * (1 - 0.6 * tubes.array(0.08))
+            tubes.line([hilum, middle, end], rng.uniform(0.28, 0.44))
+        filling = filling * (1 - 0.75 * tubes.array(0.08))
     scene.extra += (3.4 + 2.2 * finding.severity) * dials.contrast * filling
     scene.vessels = scene.vessels * (1 - 0.8 * cover)
     return cover > 0.3, (x, y), half
@@ -133,7 +133,7 @@ def atelectasis(scene: Scene, finding: Finding, rng: Rng, dials: Difficulty, rai
                 half, slope = rng.uniform(2.2, 3.8), sign * rng.uniform(-0.35, 0.45)
                 t = np.linspace(-1, 1, 9)
                 strokes.line(
-                    np.stack([x + half * t, y + slope * half * t + 0.25 * t**2], 1), rng.uniform(0.45, 0.75), 0.9
+                    np.stack([x + half * t, y + slope * half * t + 0.25 * t**2], 1), rng.uniform(0.55, 0.9), 0.9
                 )
         elif finding.zone == "upper":  # collapsed upper lobe against the mediastinum, its fissure drawn up
             x1, y1 = scene.point(side, 0.30 + 0.12 * finding.severity, 0.16)
@@ -150,7 +150,7 @@ def atelectasis(scene: Scene, finding: Finding, rng: Rng, dials: Difficulty, rai
     for side in finding.sides:
         inside = np.maximum(inside, scene.field_of(side) * ramp(grid.x * SIGN[side] - 1.2, 2.4))
     cover = strokes.array(0.07 if finding.kind == "plate" else 0.12) * inside * np.clip(scene.cavity / 4, 0, 1)
-    scene.extra += (3.8 if finding.kind == "plate" else 4.8 + finding.severity) * dials.contrast * cover
+    scene.extra += (4.3 if finding.kind == "plate" else 5.2 + finding.severity) * dials.contrast * cover
     mask = cover > 0.25
     for side in finding.sides:  # what the risen dome has covered
         strip = (grid.y >= scene.dome) & (grid.y < scene.dome + raised_cm) & (scene.wall > 0)
@@ -171,7 +171,7 @@ def lesion(scene: Scene, finding: Finding, rng: Rng, dials: Difficulty) -> Array
             x, y = _place(scene, side, finding.zone, rng, (0.42, 0.86))
             lobes = 1 + 0.07 * np.sin(rng.integers(3, 6) * np.arctan2(grid.y - y, grid.x - x) + rng.uniform(0, 6))
             ball = np.sqrt(ellipsoid_squared(grid, (x, y), (radius, radius * rng.uniform(0.85, 1.1), 1)) / 4) * lobes
-            depth = np.sqrt(ball) * (3.0 + 1.2 * radius)  # flatter than a sphere: the edge stays visible
+            depth = np.sqrt(ball) * (2.3 + 0.9 * radius)  # flatter than a sphere: the edge stays visible
             if finding.kind == "cavity":
                 depth = 0.75 * depth * (1 - 0.8 * ramp(ball - 0.82, 0.1))
             if finding.kind == "calcified":

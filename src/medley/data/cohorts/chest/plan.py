@@ -43,8 +43,8 @@ class Difficulty:
 
 
 DIFFICULTIES = {
-    "easy": Difficulty(contrast=1.8, size=1.25, noise=0.5, nuisance=0.6),
-    "default": Difficulty(contrast=1.35, size=1.12, noise=0.85, nuisance=1.0),
+    "easy": Difficulty(contrast=2.0, size=1.3, noise=0.5, nuisance=0.6),
+    "default": Difficulty(contrast=1.4, size=1.15, noise=0.8, nuisance=1.0),
     "hard": Difficulty(contrast=0.6, size=0.85, noise=1.9, nuisance=1.4),
 }
 
