@@ -5,7 +5,7 @@ ids [B, L], mask [B, L]  ->  tokens [B, L, D]   (all of them: pooling is the fus
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -114,3 +114,28 @@ def train_tokenizer(texts: Iterable[str], vocab_size: int = 4000) -> Any:
         sep_token="[SEP]",
         mask_token="[MASK]",
     )
+
+
+def encode_texts(
+    tokenizer: Any, texts: Sequence[str | None], most: int, at_least: int = 1
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """ids_BL and is_word_BL: cut after `most` tokens, padded to the longest and to `at_least`; None has no word."""
+    given = [text or "" for text in texts]
+    coded = tokenizer(given, truncation=True, max_length=most, padding="longest", return_tensors="pt")
+    ids_BL, is_word_BL = coded["input_ids"], coded["attention_mask"].bool()
+    short = max(0, at_least - ids_BL.shape[1])
+    ids_BL = nn.functional.pad(ids_BL, (0, short), value=tokenizer.pad_token_id)
+    is_word_BL = nn.functional.pad(is_word_BL, (0, short))
+    return ids_BL, is_word_BL & torch.tensor([text is not None for text in texts])[:, None]
+
+
+def word_shares(tokenizer: Any, text: str, most: int, shares_L: Sequence[float]) -> dict[str, float]:
+    """The share of each word as written, in lower case: its tokens' shares added up, and those of its repetitions."""
+    coded = tokenizer(text, truncation=True, max_length=most)
+    found: dict[str, float] = {}
+    for position, word in enumerate(coded.word_ids()):
+        if word is not None:
+            span = coded.word_to_chars(word)
+            written = text[span.start : span.end].lower()
+            found[written] = found.get(written, 0.0) + shares_L[position]
+    return found

@@ -38,8 +38,18 @@ from medley.core.labels import CHEXPERT_14
 from medley.core.records import VIEWS, Evidence, Prediction, Study
 from medley.core.stage import Objective, Stage
 from medley.decoders.classify import LabelwiseLinear
+from medley.encoders.films import stack_films
 from medley.encoders.published import published_config
-from medley.encoders.text import TextSpec, build_text, describe_text, load_tokenizer, small_bert, train_tokenizer
+from medley.encoders.text import (
+    TextSpec,
+    build_text,
+    describe_text,
+    encode_texts,
+    load_tokenizer,
+    small_bert,
+    train_tokenizer,
+    word_shares,
+)
 from medley.encoders.vision2d import VisionSpec, build_vision, describe_vision, sincos_2d
 from medley.fusion.cross_attention import Bidirectional
 from medley.fusion.gate import LabelGate
@@ -217,39 +227,13 @@ class CxrReasonerProcessor:
         return cls(config, labels, prevalence, tokenizer, describe_vision(config.vision), text)
 
     def __call__(self, studies: Sequence[Study], targets: Sequence[np.ndarray] | None = None) -> Batch:
-        px = self.config.image_px
-        films_BV1HW = torch.zeros(len(studies), max(len(s.films) for s in studies), 1, px, px)
-        views_BV = torch.zeros(films_BV1HW.shape[:2], dtype=torch.long)
-        is_film_BV = torch.zeros(films_BV1HW.shape[:2], dtype=torch.bool)
-        for b, study in enumerate(studies):
-            if not 1 <= len(study.films) <= self.config.views:
-                what = f"{len(study.films)} films, the model reads 1 to {self.config.views}"
-                raise MedleyError(f"case '{study.case.case_id}' has {what}")
-            for v, film in enumerate(study.films):
-                if film.pixels.shape != (px, px):
-                    raise MedleyError(f"case '{study.case.case_id}': film of {film.pixels.shape}, wanted {px} x {px}")
-                films_BV1HW[b, v, 0] = torch.from_numpy(np.array(film.pixels)).float() / 255
-                views_BV[b, v] = VIEWS.index(film.view)
-                is_film_BV[b, v] = True
-        words_BL, is_word_BL = self._words([study.note for study in studies])
+        films_BV1HW, views_BV, is_film_BV = stack_films(studies, self.config.image_px, self.config.views)
+        notes = [study.note for study in studies]
+        words_BL, is_word_BL = encode_texts(self.tokenizer, notes, self.config.note_tokens, at_least=NO_NOTE_TOKENS)
         targets_BC = None if targets is None else torch.from_numpy(np.stack(targets)).float()
         if targets_BC is not None and not self.config.three_class and bool((targets_BC < 0).any()):
             raise MedleyError("data.uncertain is multiclass, a third class: it needs model.three_class: true")
         return Batch(films_BV1HW, views_BV, is_film_BV, words_BL, is_word_BL, targets_BC)
-
-    def _words(self, notes: Sequence[str | None]) -> tuple[torch.Tensor, torch.Tensor]:
-        coded = self.tokenizer(
-            [note or "" for note in notes],
-            truncation=True,
-            max_length=self.config.note_tokens,
-            padding="longest",
-            return_tensors="pt",
-        )
-        words_BL, is_word_BL = coded["input_ids"], coded["attention_mask"].bool()
-        short = max(0, NO_NOTE_TOKENS - words_BL.shape[1])
-        words_BL = nn.functional.pad(words_BL, (0, short), value=self.tokenizer.pad_token_id)
-        is_word_BL = nn.functional.pad(is_word_BL, (0, short))
-        return words_BL, is_word_BL & torch.tensor([note is not None for note in notes])[:, None]
 
     def cut_words(self, note: str) -> int:
         """How many tokens of this note the model does not read."""
@@ -257,45 +241,26 @@ class CxrReasonerProcessor:
 
     def evidence(self, output: Output, studies: Sequence[Study]) -> list[Evidence]:
         """The fused queries' attention on patches and on words."""
-        maps_BCVhw, words_BCL = (
-            output.maps_BCVhw.detach().float().cpu().numpy(),
-            output.words_BCL.detach().float().cpu(),
-        )
+        maps_BCVhw = output.maps_BCVhw.detach().float().cpu().numpy()
         found = []
         for b, study in enumerate(studies):
             maps = {name: tuple(maps_BCVhw[b, c, : len(study.films)]) for c, name in enumerate(self.labels)}
-            words = {
-                name: self._word_shares(study.note, words_BCL[b, c]) if study.note else {}
-                for c, name in enumerate(self.labels)
-            }
+            words: dict[str, dict[str, float]] = {name: {} for name in self.labels}
+            if study.note:
+                shares_CL = output.words_BCL[b].detach().float().tolist()
+                read = partial(word_shares, self.tokenizer, study.note, self.config.note_tokens)
+                words = {name: read(shares) for name, shares in zip(self.labels, shares_CL, strict=True)}
             found.append(Evidence(maps, words))
         return found
 
-    def _word_shares(self, note: str, share_L: torch.Tensor) -> dict[str, float]:
-        """Attention on each word of the note as written, its pieces added up; repeated words are added too."""
-        coded = self.tokenizer(note, truncation=True, max_length=self.config.note_tokens)
-        shares: dict[str, float] = {}
-        for position, word in enumerate(coded.word_ids()):
-            if word is not None:
-                span = coded.word_to_chars(word)
-                text = note[span.start : span.end].lower()
-                shares[text] = shares.get(text, 0.0) + float(share_L[position])
-        return shares
-
     def predictions(self, output: Output, studies: Sequence[Study]) -> list[Prediction]:
         heads = {head: output.binary(head).sigmoid().detach().cpu().numpy() for head in HEADS}
-        named = [{head: dict(zip(self.labels, map(float, p[b]), strict=True)) for head, p in heads.items()}
-                 for b in range(len(studies))]  # fmt: skip
-        return [
-            Prediction(
-                case_id=study.case.case_id,
-                patient_id=study.case.patient_id,
-                task=FAMILY.task,
-                scores=scores["fused"],
-                heads={head: scores[head] for head in HEADS[1:]},
-            )
-            for study, scores in zip(studies, named, strict=True)
-        ]
+        found = []
+        for b, study in enumerate(studies):
+            scores = {head: dict(zip(self.labels, p_BC[b].tolist(), strict=True)) for head, p_BC in heads.items()}
+            fused, case = scores.pop("fused"), study.case
+            found.append(Prediction(case.case_id, case.patient_id, FAMILY.task, scores=fused, heads=scores))
+        return found
 
     def save(self, folder: Path) -> None:
         write_json(folder / "labels.json", {"labels": list(self.labels), "prevalence": self.prevalence})
