@@ -48,6 +48,8 @@ TITLES = {
     "thumbnail": "floor: logistic regression on 32 x 32",
     "view": "floor: the view alone (AP or PA)",
     "prevalence": "floor: the training part's prevalence",
+    "ours - peer": "ours - TorchXRayVision",
+    "ours - thumbnail": "ours - the 32 x 32 floor",
 }
 # scripts/train_model.py and train_utils.py of TorchXRayVision (commit f4087a0, June 2026): their defaults
 PEER_BATCH, PEER_RATE, PEER_DECAY = 64, 1e-3, 1e-5
@@ -225,7 +227,7 @@ def within_fold_auroc(labels_N: np.ndarray, scores_N: np.ndarray, fold_N: np.nda
 
 
 def score(data: Data, scores: dict[str, np.ndarray], fold_N: np.ndarray, resamples: int, seed: int) -> dict[str, Any]:
-    """Pooled and within-fold AUROC of every system, per label and macro, and ours minus the peer's, with intervals."""
+    """Pooled and within-fold AUROC of every system, per label and macro, and ours minus theirs, with intervals."""
     names = data.table.labels
     columns, left_out = macro_labels(data.labels_NL, names)
     positives_L, _, _ = support(data.labels_NL)
@@ -244,9 +246,9 @@ def score(data: Data, scores: dict[str, np.ndarray], fold_N: np.ndarray, resampl
             values = {key: one(weights) for key, one in of.items()}
             for system in scores:
                 values[system, "macro"] = np.mean([values[system, names[column]] for column in columns], axis=0)
-            if set(SYSTEMS) <= set(scores):
+            for other in {"peer", "thumbnail"} & set(scores):
                 for name in ("macro", *found["labels"]):
-                    values["ours - peer", name] = values["ours", name] - values["peer", name]
+                    values[f"ours - {other}", name] = values["ours", name] - values[other, name]
             return values
 
         samples = bootstrap(statistics, data.patient_N, resamples=resamples, seed=seed, width=len(columns))
@@ -348,14 +350,15 @@ def show(result: dict[str, Any]) -> None:
         return f"{metric['value']:.3f} [{metric['ci95'][0]:.3f}, {metric['ci95'][1]:.3f}]" if metric["ci95"] else "-"
 
     print(f"{'macro AUROC over ' + str(len(result['labels'])) + ' labels':40s} {'pooled':>22s} {'within folds':>22s}")
-    for system in (*TITLES, "ours - peer"):
+    for system, title in TITLES.items():
         if system in result["pooled"]:
-            title = TITLES.get(system, "ours - TorchXRayVision")
             rows = [cell(result[how][system]["macro"]) for how in ("pooled", "within_fold")]
             print(f"{title:40s} {rows[0]:>22s} {rows[1]:>22s}")
     if result["peer_missing"]:
         print(f"{TITLES['peer']:40s} {result['peer_missing']}")
-    shown = [system for system in (*TITLES, "ours - peer") if system in result["pooled"] and system != "prevalence"]
+    shown = [
+        system for system in TITLES if system in result["pooled"] and system not in ("prevalence", "ours - thumbnail")
+    ]
     print(f"\n{'pooled AUROC':20s} {'positives':>9s} " + " ".join(f"{system:>22s}" for system in shown))
     for name, positives in result["labels"].items():
         row = " ".join(f"{cell(result['pooled'][system][name]):>22s}" for system in shown)
