@@ -1,4 +1,4 @@
-"""Docs that cannot rot: the command reference is what the commands say, and pages name commands and files that exist."""
+"""Docs that cannot rot: the command reference is what the commands say, and pages name what exists."""
 
 from __future__ import annotations
 
