@@ -9,6 +9,7 @@ import typer
 
 
 def evaluate(
+    context: typer.Context,
     run: Annotated[str, typer.Argument(help="A folder that medley train wrote, or a hub id.")],
     cases: Annotated[
         Path | None, typer.Option(help="Another case table; default: what the run was trained on.")
@@ -23,8 +24,6 @@ def evaluate(
     Thresholds are fitted on the run's own dev part, never on what is scored.
     """
     import json
-    import shlex
-    import sys
 
     from medley.cli.progress import console, ticker
     from medley.core.errors import MedleyError, choose
@@ -44,8 +43,7 @@ def evaluate(
         if predictor.thresholds is None:
             scoring.fit_run_thresholds(predictor, own, Path(predictor.facts["run"]), tick)
         source = own if cases is None else scoring.other_source(predictor, cases, splits, tick)  # type: ignore[arg-type]
-        command = shlex.join(["medley", *sys.argv[1:]])
-        card, _ = scoring.evaluate_run(predictor, source, part, folder, command, tick)
+        card, _ = scoring.evaluate_run(predictor, source, part, folder, str(context.obj), tick)
     if as_json:
         typer.echo(json.dumps(card.as_json()))
         return

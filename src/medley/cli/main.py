@@ -5,6 +5,7 @@ Exit: 0 all done, 1 a check failed or some cases were skipped, 2 nothing could b
 
 from __future__ import annotations
 
+import shlex
 import sys
 from importlib import import_module
 
@@ -53,11 +54,11 @@ def _register() -> None:
 
 
 def run(arguments: list[str] | None = None) -> None:
-    """Run the command line; `arguments` default to the process's own."""
+    """Run the command line; `arguments` default to the process's own. Commands find them in their context's `obj`."""
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in arguments
     try:
-        app([argument for argument in arguments if argument != "--debug"])
+        app([argument for argument in arguments if argument != "--debug"], obj=shlex.join(["medley", *arguments]))
     except (MedleyError, OSError) as error:
         if debug:
             raise

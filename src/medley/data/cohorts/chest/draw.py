@@ -112,7 +112,7 @@ _PLAIN = {
 
 def draw_breaks(finding: Finding, rng: np.random.Generator, plan: StudyPlan) -> tuple[skeleton.Break, ...]:
     """Where the bones of a fracture finding are broken: the clavicle, or three to five neighbouring ribs."""
-    step = (1.3 + 0.6 * finding.severity) * (0.3 + 0.7 * plan.dials.contrast)
+    step = (1.45 + 0.6 * finding.severity) * (0.3 + 0.7 * plan.dials.contrast)
     if finding.kind == "clavicle":
         return (skeleton.Break(finding.side, 0, rng.uniform(0.4, 0.65), step * 1.3, rng.uniform(0.6, 1.1)),)
     first, at = int(rng.integers(3, 8)), rng.uniform(0.75, 1.25)

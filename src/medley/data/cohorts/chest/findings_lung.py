@@ -171,7 +171,7 @@ def lesion(scene: Scene, finding: Finding, rng: Rng, dials: Difficulty) -> Array
             x, y = _place(scene, side, finding.zone, rng, (0.42, 0.86))
             lobes = 1 + 0.07 * np.sin(rng.integers(3, 6) * np.arctan2(grid.y - y, grid.x - x) + rng.uniform(0, 6))
             ball = np.sqrt(ellipsoid_squared(grid, (x, y), (radius, radius * rng.uniform(0.85, 1.1), 1)) / 4) * lobes
-            depth = np.sqrt(ball) * (2.3 + 0.9 * radius)  # flatter than a sphere: the edge stays visible
+            depth = np.sqrt(ball) * (2.9 + 1.15 * radius)  # flatter than a sphere: the edge stays visible
             if finding.kind == "cavity":
                 depth = 0.75 * depth * (1 - 0.8 * ramp(ball - 0.82, 0.1))
             if finding.kind == "calcified":
