@@ -59,7 +59,9 @@ def _family(family: str, run: Path, batch: int) -> str:
         answer = predictor.answer(Request(films, note, case.case_id))
         picture = draw_answer(answer, note, case.labels)
         write_picture(run / "cases" / f"{case.case_id}.png", picture)
-        pictures.append(page.figure(picture, answer.differential.text))
+        caption = f"{case.case_id}: film and note, findings against their thresholds, and where they were read."
+        words = page.folded("The differential in words", page.bullets(answer.differential.text.splitlines()))
+        pictures.append(page.figure(picture, caption) + words)
     journal = sorted(run.glob("*-*/curves.png"))
     return "".join(
         [

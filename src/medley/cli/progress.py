@@ -15,6 +15,8 @@ console = Console(stderr=True, highlight=False, markup=False, soft_wrap=True)
 
 def quiet_lightning() -> None:
     """Lightning greets, advertises, and warns of its own use of torch; a user of Medley can act on none of it."""
+    import lightning.pytorch  # noqa: F401 (it sets its own level when it is imported)
+
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
     warnings.filterwarnings("ignore", category=FutureWarning, module=r"lightning\.")
     warnings.filterwarnings("ignore", message=".*does not have many workers.*", module=r"lightning\.")
