@@ -239,3 +239,19 @@ def test_cropping_takes_exactly_the_padding_away():
     square[:, 16:48] = 1
     assert _cropped(Film("PA", square, placement), square).min() == 1
     assert _cropped(Film("PA", square, placement), square).shape == (64, 32)
+
+
+def test_many_at_once_answer_as_one_at_a_time_and_a_bad_one_costs_only_itself(predictor, square_films):
+    files = [f"PA={square_films / f'{index:03d}-PA.png'}" for index in range(20)]
+    requests = [Request(file, "cough" if index % 2 else None) for index, file in enumerate(files)]
+    requests.insert(7, Request(str(square_films / "nothing.png")))
+
+    together = list(predictor.predict_many(requests))
+
+    assert [type(one).__name__ for one in together].count("Skipped") == 1
+    assert "nothing.png does not exist" in together.pop(7).reason
+    for request, answer in zip([r for r in requests if "nothing" not in str(r.study)], together, strict=True):
+        alone = predictor.answer(request)
+        assert answer.prediction.case_id == alone.prediction.case_id
+        assert answer.prediction.scores == pytest.approx(alone.prediction.scores, abs=1e-5)
+        assert answer.differential.text == alone.differential.text

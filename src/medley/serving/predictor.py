@@ -21,7 +21,7 @@ from medley.data.notes import clean_note
 from medley.data.preprocess.film import read_film, settle_view
 from medley.data.preprocess.geometry import fit
 from medley.data.preprocess.quality import film_quality, other_subject
-from medley.data.source import group_views
+from medley.data.source import batches, group_views
 from medley.evaluation.thresholds import Thresholds
 from medley.families import get_family
 from medley.serving.answer import make_answer
@@ -31,6 +31,7 @@ from medley.training.data import aggregate
 from medley.training.recipe import Recipe, family_config, resolve_recipe
 
 _DISPLAY_PX = 640
+_STUDIES_AT_ONCE = 16
 
 
 @dataclass(frozen=True)
@@ -68,6 +69,15 @@ class Request:
         return self.case_id or "+".join(file.name for _, file in self.films()) or "a study without a film"
 
 
+@dataclass(frozen=True)
+class _Opened:
+    """A request whose films are read, in the groups that the model reads together."""
+
+    case: Case
+    groups: Sequence[tuple[ReadFilm, ...]]
+    note: str | None
+
+
 class Predictor:
     """A trained model with everything it needs to answer: processor, thresholds, and what it was trained on."""
 
@@ -98,20 +108,31 @@ class Predictor:
 
     def answer(self, request: Request) -> Answer:
         """Answer one request. Raises MedleyError where its films or its text cannot be read."""
+        return self._answers([self._open(request)])[0]
+
+    def predict_many(self, requests: Iterable[Request]) -> Iterator[Answer | Skipped]:
+        """Answer many studies, in order and several at a time; one that cannot be read is a `Skipped`, and the rest go
+        on."""
+        for some in batches(list(requests), _STUDIES_AT_ONCE):
+            opened = [self._open_or_skip(request) for request in some]
+            answers = iter(self._answers([one for one in opened if isinstance(one, _Opened)]))
+            for one in opened:
+                yield next(answers) if isinstance(one, _Opened) else one
+
+    def _open_or_skip(self, request: Request) -> _Opened | Skipped:
+        try:
+            return self._open(request)
+        except (MedleyError, OSError) as error:
+            return Skipped(request.name(), str(error))
+
+    def _open(self, request: Request) -> _Opened:
+        """Films are read in the groups and the order of training and scoring, so that the answers are the same."""
         name = request.name()
         if not request.films():
             raise MedleyError("a study needs at least one image file")
         films = [self._read(file, view) for view, file in request.films()]
-        note = clean_note(request.text, name)
-        return self._answer(Case(name, patient_id=name, study_id=name, source="predict"), films, note)
-
-    def predict_many(self, requests: Iterable[Request]) -> Iterator[Answer | Skipped]:
-        """Answer many studies, in order; one that cannot be read is a `Skipped`, and the rest go on."""
-        for request in requests:
-            try:
-                yield self.answer(request)
-            except (MedleyError, OSError) as error:
-                yield Skipped(request.name(), str(error))
+        case = Case(name, patient_id=name, study_id=name, source="predict")
+        return _Opened(case, group_views(films, self.processor.views, self.recipe.data), clean_note(request.text, name))
 
     def _read(self, file: Path, said: str | None) -> ReadFilm:
         """A film at the model's size and at one to look at. Without a view said, the picture may tell a lateral."""
@@ -125,22 +146,30 @@ class Predictor:
         film, display = (Film(view, *fit(raw.pixels, px)) for px in (self.processor.image_px, _DISPLAY_PX))
         return ReadFilm(film, display, {"file": str(file), "view": view, **vars(quality)})
 
-    def _answer(self, case: Case, films: Sequence[ReadFilm], note: str | None) -> Answer:
-        """Films are read in the groups and the order of training and scoring, so that the answers are the same."""
-        grouped = group_views(films, self.processor.views, self.recipe.data)
-        films = [one for group in grouped for one in group]
-        groups = [Study(case, tuple(one.film for one in group), note) for group in grouped]
-        predictions, evidence = self.run(groups)
+    def _answers(self, opened: Sequence[_Opened]) -> list[Answer]:
+        """All groups of films of all studies go through the model as one batch."""
+        studies = [Study(one.case, tuple(f.film for f in group), one.note) for one in opened for group in one.groups]
+        if not studies:
+            return []
+        predictions, evidence = self.run(studies)
+        found, at = [], 0
+        for one in opened:
+            part = slice(at, at := at + len(one.groups))
+            found.append(self._answer(one, predictions[part], evidence[part]))
+        return found
+
+    def _answer(self, opened: _Opened, predictions: Sequence[Prediction], evidence: Sequence[Evidence]) -> Answer:
+        films = [film for group in opened.groups for film in group]
         whole = aggregate(predictions, self.recipe.evaluate.aggregation)
         maps = {name: tuple(m for part in evidence for m in part.maps[name]) for name in self.labels}
         remarks = []
         if len(films) > self.processor.views:
             views = self.processor.views
             remarks.append(f"{len(films)} films, of which {views} are read at a time: the answer pools the groups")
-        if note and (cut := self.processor.cut_words(note)):
+        if opened.note and (cut := self.processor.cut_words(opened.note)):
             remarks.append(f"the note is long: its last {cut} tokens were not read")
-        pooled = Evidence(maps, evidence[0].words)
-        return make_answer(whole, films, pooled, self.thresholds, note is not None, self.facts, remarks)
+        pooled, has_note = Evidence(maps, evidence[0].words), opened.note is not None
+        return make_answer(whole, films, pooled, self.thresholds, has_note, self.facts, remarks)
 
     @torch.inference_mode()
     def run(self, studies: Sequence[Study]) -> tuple[list[Prediction], list[Evidence]]:
