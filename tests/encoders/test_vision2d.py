@@ -9,6 +9,8 @@ import pytest
 import torch
 from transformers import (
     AutoModel,
+    CLIPVisionConfig,
+    Dinov2Config,
     Dinov2WithRegistersConfig,
     ResNetConfig,
     SiglipConfig,
@@ -203,3 +205,23 @@ def test_the_film_decides_the_tokens():
     with torch.no_grad():
         tokens = tower(films)
     assert (tokens[0] - tokens[1]).abs().max() > 1e-3
+
+
+UNREAD = {
+    "a mask token": Dinov2Config(**SMALL, image_size=56, patch_size=14),
+    "the norm of a pooler": CLIPVisionConfig(**SMALL, image_size=48, patch_size=16),
+}
+
+
+@pytest.mark.parametrize("what", UNREAD)
+def test_what_no_patch_depends_on_is_saved_and_never_trained(what, tmp_path):
+    """Every parameter of the tower gets a gradient; the rest stays in the checkpoint, as it was loaded."""
+    config = UNREAD[what]
+    name = folder_with(config, tmp_path / "tower")
+    tower = build_vision(describe_vision(name), config.image_size, pretrained=True)
+    tower(torch.rand(1, 1, config.image_size, config.image_size)).sum().backward()
+    assert all(parameter.grad is not None for parameter in tower.parameters())
+    whole = AutoModel.from_pretrained(name).state_dict()
+    aside = dict(tower.backbone.named_buffers()).keys() & dict(AutoModel.from_pretrained(name).named_parameters()).keys()
+    assert aside, "this architecture has a parameter that no patch reads"
+    assert all(torch.equal(tower.backbone.state_dict()[key], whole[key]) for key in aside)

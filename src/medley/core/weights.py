@@ -24,7 +24,10 @@ def save_tensors(path: Path | str, tensors: Mapping[str, torch.Tensor], facts: M
     """Write tensors with a header of facts (plain JSON values), whole."""
     plain = {name: tensor.detach().contiguous().cpu() for name, tensor in tensors.items()}
     with whole_file(path) as temporary:
+        temporary.touch()
+        mode = temporary.stat().st_mode  # of any new file here; safetensors makes its own readable by the owner alone
         save_file(plain, temporary, metadata={key: json.dumps(value) for key, value in facts.items()})
+        temporary.chmod(mode)
 
 
 def load_tensors(path: Path | str) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import torch
 from torch import nn
 
 from medley.core.errors import MedleyError
@@ -28,6 +29,22 @@ def load_backbone(what: str, name: str, **options: Any) -> nn.Module:
             "whole checkpoint; save it again with save_pretrained"
         )
     return backbone
+
+
+def set_aside_unread(backbone: nn.Module, output: torch.Tensor) -> None:
+    """Parameters that `output` does not depend on become buffers: saved and loaded as before, never trained.
+
+    A mask token, or the norm of a pooler that is not read, gets no gradient: weight decay alone would wear it away, and
+    several devices would wait for it.
+    """
+    named = dict(backbone.named_parameters())
+    gradients = torch.autograd.grad(output.sum(), list(named.values()), allow_unused=True)
+    for (name, parameter), gradient in zip(named.items(), gradients, strict=True):
+        if gradient is None:
+            path, _, leaf = name.rpartition(".")
+            owner = backbone.get_submodule(path)
+            delattr(owner, leaf)
+            owner.register_buffer(leaf, parameter.detach())
 
 
 def cannot_load(what: str, name: str, error: Exception) -> MedleyError:

@@ -17,7 +17,7 @@ import torch
 from torch import nn
 
 from medley.core.errors import MedleyError, nearest
-from medley.encoders.pretrained import cannot_load, load_backbone
+from medley.encoders.pretrained import cannot_load, load_backbone, set_aside_unread
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,8 @@ class VisionSpec:
 class VisionTower(nn.Module):
     """A backbone behind one face: `dim` is the width D of a token, `grid` the (h, w) of the patches.
 
-    Both are read off one black image, so no architecture has to be known by name.
+    Both are read off one black image, so no architecture has to be known by name; so are the parameters that no patch
+    depends on, which are never trained.
     """
 
     mean: torch.Tensor
@@ -47,8 +48,9 @@ class VisionTower(nn.Module):
         self.register_buffer("mean", torch.tensor(spec.mean).view(1, -1, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(spec.std).view(1, -1, 1, 1), persistent=False)
         backbone.eval()  # the probe must not touch running statistics
-        with torch.no_grad():
+        with torch.enable_grad():
             features = self._features(torch.zeros(1, 1, image_px, image_px, device=next(backbone.parameters()).device))
+            set_aside_unread(backbone, features)
         backbone.train()
         self.channels_last, self.class_tokens = False, 0
         if features.ndim == 3:
