@@ -292,3 +292,20 @@ def test_no_notes_at_all_still_trains():
     assert batch.words_BL.shape[1] == NO_NOTE_TOKENS
     losses = stage_step(s, model, FAMILY.stages(config, processor)[0], batch, steps=12, rate=3e-3)
     assert losses[-1] < losses[0]
+
+
+def test_a_frozen_tower_stays_as_it_was_loaded_and_a_random_one_may_not_be_frozen(tmp_path):
+    from transformers import ViTConfig, ViTImageProcessor, ViTModel
+
+    small = {"hidden_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 32}
+    ViTModel(ViTConfig(**small, image_size=PX, patch_size=16)).save_pretrained(tmp_path)
+    ViTImageProcessor().save_pretrained(tmp_path)
+    s = subject(vision=str(tmp_path), vision_pretrained=True, freeze="image")
+    model, (stage,) = s.model(), s.stages()
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    stage_step(s, model, stage, s.batch(chest_studies(4, PX)), steps=2)
+    changed = {name.split(".")[0] for name, value in model.state_dict().items() if not torch.equal(value, before[name])}
+    assert changed == {"text", "bridge", "bridge_patches", "bridge_words", "fusion", "queries", "heads"}
+    for freeze, tower in (("encoders", "vision"), ("image", "vision"), ("text", "text")):
+        with pytest.raises(MedleyError, match=f"the {tower} tower has random weights"):
+            subject(freeze=freeze).config  # noqa: B018

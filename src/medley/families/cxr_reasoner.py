@@ -111,8 +111,10 @@ class CxrReasonerConfig(Config):
     """Weight of the penalty for a child that is more probable than its parent."""
     consistency: float = 0.1
     """Weight of KL(image-only || fused) where the fusion sees no note."""
+    freeze: Literal["none", "encoders", "text", "image"] = "none"
+    """Towers that stay as they were loaded; only pretrained ones may."""
     encoder_rate: float = 2e-5
-    """Learning rate of the towers."""
+    """Learning rate of the towers that are not frozen."""
     rate: float = 1e-4
     """Learning rate of everything new."""
     layer_decay: float = 0.75
@@ -129,7 +131,17 @@ class CxrReasonerConfig(Config):
                 f"drop_note {self.drop_note} and drop_film {self.drop_film} add up to more than 1: some studies would "
                 "be read without both"
             )
+        random = {"vision": not self.vision_pretrained, "text": self.text is None}
+        if frozen := [tower for tower in self.frozen_towers if random[tower]]:
+            raise ValueError(
+                f"freeze is '{self.freeze}', but the {frozen[0]} tower has random weights: it would never learn"
+            )
         return self
+
+    @property
+    def frozen_towers(self) -> tuple[str, ...]:
+        """Of `vision` and `text`, those that no stage trains."""
+        return {"none": (), "encoders": ("vision", "text"), "text": ("text",), "image": ("vision",)}[self.freeze]
 
 
 SIZES: dict[str, dict[str, Any]] = {
@@ -414,8 +426,8 @@ def _counts(labels: Sequence[str], batch: Batch) -> dict[str, torch.Tensor]:
 
 
 def stages(config: CxrReasonerConfig, processor: CxrReasonerProcessor) -> tuple[Stage, ...]:
-    """One stage: everything learns, the towers slowly."""
-    rates = {"vision.*": config.encoder_rate, "text.*": config.encoder_rate}
+    """One stage: everything learns, the towers slowly or not at all."""
+    rates = {f"{tower}.*": config.encoder_rate for tower in ("vision", "text") if tower not in config.frozen_towers}
     rates |= dict.fromkeys(("bridge*", "queries.*", "heads.*"), config.rate)
     if config.fusion in ("xattn", "gated"):
         rates["fusion.*"] = config.rate

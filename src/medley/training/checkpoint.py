@@ -43,19 +43,31 @@ def stage_folder(run: Path, number: int, name: str) -> Path:
     return run / f"{number}-{name}"
 
 
-def save_state(path: Path, model: nn.Module, optimizer: torch.optim.Optimizer, progress: Progress) -> None:
+def save_state(
+    path: Path,
+    model: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    progress: Progress,
+    average: nn.Module | None = None,
+) -> None:
     """Everything that the next step depends on, in one whole file. Randomness is keyed by the step: none is saved."""
     tensors = {f"model/{name}": tensor for name, tensor in model.state_dict().items()}
+    if average is not None:
+        tensors |= {f"average/{name}": tensor for name, tensor in average.state_dict().items()}
     for name, state in _named_state(optimizer).items():
         tensors |= {f"optimizer/{name}/{key}": value for key, value in state.items()}
     save_tensors(path, tensors, {"progress": asdict(progress)})
 
 
-def load_state(path: Path, model: nn.Module, optimizer: torch.optim.Optimizer) -> Progress:
-    """Put the saved state into model and optimiser, and return where the stage was."""
+def load_state(
+    path: Path, model: nn.Module, optimizer: torch.optim.Optimizer, average: nn.Module | None = None
+) -> Progress:
+    """Put the saved state into model, optimiser and average, and return where the stage was."""
     tensors, facts = load_tensors(path)
-    own = {name.removeprefix("model/"): value for name, value in tensors.items() if name.startswith("model/")}
-    load_into(model, own, set(), str(path))
+    for prefix, module in (("model/", model), ("average/", average)):
+        own = {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
+        if module is not None:
+            load_into(module, own, set(), str(path))
     by_name = _parameters_by_name(optimizer)
     for key, value in tensors.items():
         if key.startswith("optimizer/"):

@@ -9,8 +9,9 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
+import torch
 
-from medley.core.family import Processor
+from medley.core.family import Processor, to_device
 from medley.core.records import Case, ImageRef, Prediction, Study
 from medley.core.seeds import generator
 from medley.data.augment import apply, draw
@@ -72,6 +73,14 @@ class TrainingData:
             dataclasses.replace(prediction, labels=self.source.known_labels(study.case))
             for prediction, study in zip(self.processor.predictions(output, studies), studies, strict=True)
         ]
+
+    @torch.inference_mode()
+    def dev_metric_names(self, model: torch.nn.Module) -> list[str]:
+        """The metrics that this dev part can give, known from its labels and the heads of one batch's predictions."""
+        batch, studies = next(self.dev_batches(0, 1))
+        first = self.predict(model.eval()(to_device(batch, next(model.parameters()).device)), studies)[0]
+        labels = {case.case_id: self.source.known_labels(case) for case, _ in self.dev}
+        return sorted(self.dev_score([dataclasses.replace(first, case_id=key, labels=labels[key]) for key in labels]))
 
     def dev_score(self, predictions: Sequence[Prediction]) -> dict[str, float]:
         """Dev metrics; films of a study that were read apart are averaged first."""

@@ -29,7 +29,7 @@ from medley.training.checkpoint import STATE, Progress, load_state, save_state, 
 from medley.training.curves import JOURNAL, Journal
 from medley.training.data import TrainingData
 from medley.training.loader import Windows, step_loader
-from medley.training.optim import build_optimizer, rate_factor, set_rates
+from medley.training.optim import build_optimizer, rate_factor, set_rates, weight_average
 
 UNREACHED = "unreached.json"  # trained parameters that never received a gradient, by name
 
@@ -44,6 +44,7 @@ class StagePlan:
     folder: Path
     seed: int
     clip: float
+    ema: float | None
     patience: int | None
     checkpoint_every: int
     workers: int
@@ -76,6 +77,7 @@ class StageModule(L.LightningModule):
         self.model, self.plan, self.state = model, plan, state
         self.progress = Progress()
         self.journal = Journal(plan.folder / JOURNAL)
+        self.average = weight_average(model, plan.ema) if plan.ema else None
         self._unreached = set(plan.rates)  # trained parameters that have not had a gradient yet
 
     # -- set-up -----------------------------------------------------------------------------------------------------
@@ -84,7 +86,7 @@ class StageModule(L.LightningModule):
         plan = self.plan
         optimizer = build_optimizer(self.model, plan.rates, plan.stage.weight_decay, plan.stage.layer_decay)
         if self.state is not None:
-            self.progress = load_state(self.state, self.model, optimizer)
+            self.progress = load_state(self.state, self.model, optimizer, self.average)
         return optimizer
 
     def train_dataloader(self):
@@ -122,6 +124,8 @@ class StageModule(L.LightningModule):
                 self.manual_backward(loss * self.trainer.world_size)
             terms = {name: terms[name] + parts[name].detach() for name in terms}
         optimizer.step()
+        if self.average is not None:
+            self.average.update_parameters(self.model)
         self._log_step(step, objective, terms)
         self.progress.step = step + 1
         self._after_step()
@@ -186,7 +190,7 @@ class StageModule(L.LightningModule):
         if end_of_epoch or step % plan.checkpoint_every == 0 or self.progress.done:
             self.progress.seconds = time.monotonic() - self._clock
             if self.trainer.is_global_zero:
-                save_state(plan.folder / STATE, self.model, self._optimizer(), self.progress)
+                save_state(plan.folder / STATE, self.model, self._optimizer(), self.progress, self.average)
         if self.progress.done:
             self.trainer.should_stop = True
 
@@ -198,18 +202,22 @@ class StageModule(L.LightningModule):
     def _out_of_patience(self) -> bool:
         return self.plan.patience is not None and self.progress.stale >= self.plan.patience
 
+    @property
+    def _scored(self) -> torch.nn.Module:
+        """What dev scores and what is saved: the average of the weights where there is one, else the model."""
+        return self.model if self.average is None else self.average.module
+
     @torch.inference_mode()
     def _evaluate_dev(self) -> None:
         """Dev loss and metrics over all devices; the best weights by `best_by` are saved at once."""
-        plan, objective = self.plan, self.plan.stage.objective
-        self.model.eval()
+        plan, objective, model = self.plan, self.plan.stage.objective, self._scored.eval()
         names = list(objective.weights)
         sums, counts = torch.zeros(len(names)), torch.zeros(len(names))
         predictions: list = []
         for batch, studies in plan.data.dev_batches(self.global_rank, self.trainer.world_size):
             batch = to_device(batch, self.device)
             with self.trainer.precision_plugin.val_step_context():
-                output = self.model(batch)
+                output = model(batch)
             part, count = objective.sums(output, batch), objective.counts(batch)
             sums += torch.stack([part[name].float().cpu() for name in names])
             counts += torch.stack([count[name].float().cpu() for name in names])
@@ -226,11 +234,7 @@ class StageModule(L.LightningModule):
 
     def _keep_best(self, metrics: dict[str, float]) -> None:
         plan, progress, best_by = self.plan, self.progress, self.plan.stage.best_by
-        if best_by not in metrics:
-            raise MedleyError(
-                f"stage '{plan.stage.name}': best_by is '{best_by}', which the dev part does not give (too few "
-                f"positives?); it gives: {', '.join(sorted(metrics))}"
-            )
+        assert best_by in metrics, "checked before the first stage"
         value = metrics[best_by]
         lower = best_by.startswith("loss")
         better = progress.best is None or (value < progress.best if lower else value > progress.best)
@@ -243,7 +247,7 @@ class StageModule(L.LightningModule):
             write_json(plan.folder / UNREACHED, sorted(self._unreached))
             if better:
                 facts = {**plan.facts, "step": progress.step, "best_by": best_by, "dev": metrics}
-                save_weights(plan.folder, self.model, plan.trained, facts)
+                save_weights(plan.folder, self._scored, plan.trained, facts)
 
 
 def _gathered(sums: torch.Tensor, counts: torch.Tensor, predictions: list):

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping
 
 import torch
 from torch import nn
+from torch.optim.swa_utils import AveragedModel
 
 _TOWERS = ("vision.", "text.")
 # blocks.0. · layer.0. · layers_0. · stages.0. count from 0; layer1. · denseblock1. · transition1. from 1
@@ -66,6 +67,23 @@ def build_optimizer(model: nn.Module, rates: Mapping[str, float], weight_decay: 
     """
     groups = parameter_groups(model, rates, weight_decay, layer_decay)
     return torch.optim.AdamW(groups, lr=0.0, betas=(0.9, 0.999), eps=1e-6)
+
+
+def weight_average(model: nn.Module, decay: float) -> AveragedModel:
+    """An exponential moving average of all tensors of the model, running statistics too (Polyak & Juditsky 1992).
+
+    Over the first steps the decay is (1 + n) / (10 + n) where that is less, so that a short stage is not an average
+    with its beginning.
+    """
+
+    def step(average: torch.Tensor, now: torch.Tensor, updates: torch.Tensor | int) -> torch.Tensor:
+        if not average.is_floating_point():
+            return now
+        return average.lerp(now.to(average.dtype), 1 - min(decay, (1 + int(updates)) / (10 + int(updates))))
+
+    average = AveragedModel(model, avg_fn=step, use_buffers=True)
+    average.requires_grad_(False)
+    return average.eval()
 
 
 def rate_factor(step: int, steps: int, warmup: float) -> float:

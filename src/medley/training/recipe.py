@@ -57,6 +57,8 @@ class TrainerConfig(Config):
     """Largest norm of the gradient."""
     augment: bool = True
     """Rotate, shift, scale and expose training films anew each epoch; never flip."""
+    ema: float | None = Field(None, gt=0, lt=1)
+    """Decay of a running average of the weights (0.999, say); the average is scored on dev and saved."""
     patience: int | None = Field(None, ge=1)
     """Stop a stage after this many dev evaluations without a new best."""
     checkpoint_every: int = Field(200, ge=1)
@@ -70,6 +72,12 @@ class EvaluateConfig(Config):
     """Resamples of patients for the intervals; 0 leaves the intervals out."""
     aggregation: Literal["mean", "max"] = "mean"
     """How groups of films of one study become one score."""
+    thresholds: Literal["max_f1", "youden", "sensitivity"] = "max_f1"
+    """What the dev part's thresholds are chosen by: the best F1, the best Youden index, or a fixed sensitivity."""
+    sensitivity: float = Field(0.9, gt=0, le=1)
+    """The share of positives that a threshold must find, where thresholds is sensitivity."""
+    calibration: Literal["none", "temperature", "platt", "isotonic"] = "temperature"
+    """How scores become probabilities, fitted on the dev part."""
 
 
 class Recipe(Config):

@@ -17,7 +17,7 @@ from torch import nn
 
 from medley.core.about import VERSION
 from medley.core.config import dump_yaml
-from medley.core.errors import MedleyError
+from medley.core.errors import MedleyError, nearest
 from medley.core.family import Family, Processor
 from medley.core.files import read_json, whole_folder, write_json, write_text
 from medley.core.seeds import seed_torch
@@ -54,13 +54,21 @@ def train(recipe: Recipe, run: Path, resume: bool = False, say: Say = lambda _: 
     processor = _processor(family, config, source, run)
     seed_torch("weights", recipe.seed)
     model = family.model(config, processor)
+    stages = {
+        stage.name: _changed(stage, recipe.stages[stage.name])
+        for stage in family.stages(config, processor)
+        if stage.name in recipe.stages
+    }
+    for stage in stages.values():
+        _check_best_by(
+            stage, TrainingData(source, processor, family.task, recipe.seed, stage.batch, augment=False), model
+        )
     if first:
         _begin(run, recipe, source, processor)
-    stages = {stage.name: stage for stage in family.stages(config, processor)}
     trained: set[str] = set()
     for number, (name, changes) in enumerate(recipe.stages.items(), start=1):
         folder = stage_folder(run, number, name)
-        stage = _changed(stages[name], changes)
+        stage = stages[name]
         rates = rates_by_parameter(model, stage)
         trained |= set(rates)
         if not _finished(folder):
@@ -110,6 +118,7 @@ def _run_stage(
         folder=folder,
         seed=recipe.seed,
         clip=trainer.clip,
+        ema=trainer.ema,
         patience=trainer.patience,
         checkpoint_every=trainer.checkpoint_every,
         workers=trainer.workers,
@@ -180,6 +189,16 @@ def _changed(stage: Stage, changes: StageConfig) -> Stage:
     said = changes.model_dump(exclude={"accumulate", "lr_scale"}, exclude_none=True)
     rates = {glob: rate * changes.lr_scale for glob, rate in stage.rates.items()}
     return replace(stage, rates=rates, **said)
+
+
+def _check_best_by(stage: Stage, data: TrainingData, model: nn.Module) -> None:
+    """Raises MedleyError for a metric that the dev part does not give, before anything is trained or written."""
+    names = ["loss", *(f"loss/{term}" for term in stage.objective.weights)]
+    if stage.best_by not in names and stage.best_by not in (names := [*names, *data.dev_metric_names(model)]):
+        raise MedleyError(
+            f"stage '{stage.name}': best_by is '{stage.best_by}', which the dev part does not give (too few positives?)"
+            f"{nearest(stage.best_by, names)}"
+        )
 
 
 def _finished(folder: Path) -> bool:
