@@ -111,7 +111,7 @@ def trainer(
     config = family.config(**{**family.sizes["tiny"], "image_px": px})
     notes = [source.notes.get(case.case_id) for case in source.parts["train"]]
     processor = family.fit_processor(config, source.labels, notes, source.prevalence())
-    data = TrainingData(source, processor, family.task, seed=0, batch=BATCH, augment=True)
+    data = TrainingData(source, processor, family.task, seed=0, batch=BATCH, augment=True, aggregation="mean")
     windows = Windows(len(data.train), BATCH, 1, 1, 1, 0)
 
     def read_only() -> None:

@@ -36,8 +36,9 @@ from medley.core.seeds import generator, seed_torch
 from medley.data.cases import CaseTable, read_cases
 from medley.data.shards import build_shards, open_shards
 from medley.data.splits import SplitManifest, folds, write_splits
-from medley.evaluation.classification import auroc, auroc_of, macro_labels, rank, support
+from medley.evaluation.classification import macro_labels, support
 from medley.evaluation.floors import thumbnail_scores
+from medley.evaluation.ranking import auroc, auroc_of, pairs_of, rank, ratio
 from medley.evaluation.statistics import bootstrap, with_interval
 
 RECIPE = Path(__file__).parents[1] / "recipes/cxr_reasoner/nih_1000.yaml"
@@ -215,13 +216,8 @@ def within_fold_auroc(labels_N: np.ndarray, scores_N: np.ndarray, fold_N: np.nda
     rankings = [rank(np.where(fold_N == fold, labels_N, np.nan), scores_N) for fold in np.unique(fold_N)]
 
     def of(weights: np.ndarray) -> np.ndarray:
-        won, pairs = np.zeros(len(weights)), np.zeros(len(weights))
-        for ranking in rankings:
-            positives, negatives = ranking.masses(weights)
-            below = np.cumsum(negatives, axis=-1) - negatives / 2
-            won += (positives * below).sum(-1)
-            pairs += positives.sum(-1) * negatives.sum(-1)
-        return np.divide(won, pairs, out=np.full(len(weights), np.nan), where=pairs > 0)
+        won, pairs = np.sum([pairs_of(ranking, weights) for ranking in rankings], axis=0)
+        return ratio(won, pairs)
 
     return of
 
@@ -251,8 +247,8 @@ def score(data: Data, scores: dict[str, np.ndarray], fold_N: np.ndarray, resampl
                     values[f"ours - {other}", name] = values["ours", name] - values[other, name]
             return values
 
-        samples = bootstrap(statistics, data.patient_N, resamples=resamples, seed=seed, width=len(columns))
-        everyone = statistics(np.ones((1, len(fold_N))))
+        samples = bootstrap(statistics, data.patient_N, resamples=resamples, seed=seed)
+        everyone = statistics(np.ones((len(fold_N), 1)))
         n, patients = len(fold_N), len(set(data.patient_N))
         found[how] = {}
         for (system, name), value in everyone.items():

@@ -52,9 +52,8 @@ def write_square_films(folder: Path, cases: int) -> CaseTable:
             images.append(ImageRef(view, path.name))
         told = "fell down the stairs, painful to breathe" if labels["Fracture"] else "cough for a week"
         text = {} if index % 5 == 0 else {"indication": told}
-        rows.append(
-            Case(f"case-{index:03d}", f"patient-{index // 2:03d}", "1", tuple(images), text, labels, source="squares")
-        )
+        ids = (f"case-{index:03d}", f"patient-{index // 2:03d}", f"study-{index:03d}")
+        rows.append(Case(*ids, tuple(images), text, labels, source="squares"))
     return write_cases(folder / "cases.parquet", rows, LABELS)
 
 

@@ -81,10 +81,9 @@ def test_a_bad_film_alone_is_exit_2_with_its_name_and_reason(medley, toy_run, fi
     code, printed, err = medley("predict", toy_run, films / name)
     assert code == 2
     assert printed == ""
-    last = err.splitlines()[-1]
-    assert last.startswith("medley: none of 1 studies could be answered; first:")
-    assert name in last
-    assert BAD_FILMS[name][1] in last.replace("PixelData", "pixel data")
+    said = one_line(err)
+    assert name in said
+    assert BAD_FILMS[name][1] in said.replace("PixelData", "pixel data")
 
 
 def test_a_batch_keeps_every_good_case_and_lists_the_others(medley, toy_run, films, tmp_path):
@@ -105,7 +104,7 @@ def test_a_batch_keeps_every_good_case_and_lists_the_others(medley, toy_run, fil
         assert name in skipped
         assert reason in skipped.replace("PixelData", "pixel data")
     assert "150,000 characters" in skipped
-    assert "row 6,a study needs at least one image file" in skipped
+    assert "line 7,a study needs at least one image file" in skipped
     assert not list(out.rglob("*.tmp"))
 
 
@@ -126,9 +125,9 @@ def test_two_films_of_one_name_are_two_studies(medley, toy_run, tmp_path):
         ("file,text\na.png,x\n", "lacks the column 'study'"),
         ("studdy\na.png\n", "lacks the column 'study'"),
         ("study,note\na.png,x\n", "unknown column 'note'"),
-        ("study,text\na.png,cough, fever\n", "row 1: more fields than columns"),
-        ("study,case_id\na.png,1\nb.png,1\n", "row 1: case_id '1' stands twice"),
-        ("study\n", "no study was named"),
+        ("study,text\na.png,cough, fever\n", "line 2: 3 fields for 2 columns"),
+        ("study\n", "holds a header and no studies"),
+        ("study;text\na.png;cough\n", "separated by ';'"),
         ("", "lacks the column 'study'"),
         (b"\xff\xfe\x00study", "is not a CSV in UTF-8"),
     ],
@@ -144,7 +143,7 @@ def test_a_bad_table_of_studies_is_one_line(medley, toy_run, tmp_path, content, 
 def test_a_note_of_100_000_characters_is_one_line(medley, toy_run, square_films):
     code, _, err = medley("predict", toy_run, square_films / "001-PA.png", "--text", "a" * 100_000)
     assert code == 2
-    assert "the note has 100,000 characters; a note has at most 20,000" in err.splitlines()[-1]
+    assert "the note has 100,000 characters; a note has at most 20,000" in one_line(err)
     assert len(err) < 2000
 
 
@@ -234,6 +233,18 @@ def test_a_hub_id_that_cannot_be_fetched_is_one_line(medley, square_films, monke
     assert "cannot be fetched from the hub" in one_line(err)
 
 
+@pytest.mark.parametrize("content", [None, "family: cxr_reasoner\nsizee: tiny\n"])
+def test_a_wrong_recipe_is_told_before_torch_is_loaded(tmp_path, content):
+    if content is not None:
+        (tmp_path / "r.yaml").write_text(content)
+    code = "import sys; from medley.cli.main import run\ntry: run(sys.argv[1:])\nfinally: print('torch' in sys.modules)"
+    command = [sys.executable, "-c", code, "train", str(tmp_path / "r.yaml")]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 2
+    assert "r.yaml" in one_line(done.stderr)
+    assert done.stdout.strip() == "False"
+
+
 def test_evaluate_needs_cases_and_splits_together_and_a_part_that_is_there(medley, toy_run, square_films):
     code, _, err = medley("evaluate", toy_run, "--cases", square_films / "cases.parquet")
     assert code == 2
@@ -257,7 +268,10 @@ def test_a_csv_with_a_missing_column_is_one_line(medley, tmp_path):
     assert not (tmp_path / "cases.parquet").exists()
 
 
-def test_training_goes_on_without_the_films_that_cannot_be_read_and_says_so(medley, films, tmp_path, monkeypatch):
+@pytest.mark.parametrize("shards", ["auto", "null"])
+def test_training_goes_on_without_the_films_that_cannot_be_read_and_says_so(
+    medley, films, tmp_path, monkeypatch, shards
+):
     monkeypatch.setenv("MEDLEY_CACHE", str(tmp_path / "cache"))
     names = ["good.png", "fine.png", "text.png"] * 10
     cases = [
@@ -267,10 +281,10 @@ def test_training_goes_on_without_the_films_that_cannot_be_read_and_says_so(medl
     write_cases(tmp_path / "cases.parquet", cases, ("Edema",))
     assert medley("split", tmp_path / "cases.parquet", "--out", tmp_path / "splits.json")[0] == 0
     recipe = tmp_path / "r.yaml"
-    data = f"data: {{cases: {tmp_path}/cases.parquet, splits: {tmp_path}/splits.json}}\n"
+    data = f"data: {{cases: {tmp_path}/cases.parquet, splits: {tmp_path}/splits.json, shards: {shards}}}\n"
     recipe.write_text(RECIPE + data + "stages: {joint: {epochs: 1, best_by: loss}}\ntrainer: {precision: fp32}\n")
     code, _, err = medley("train", recipe, "--out", tmp_path / "run")
-    assert code == 0, err
+    assert code == 1, err
     assert "1 films cannot be read and are left out" in err
     assert "text.png" in err
     sizes = json.loads((tmp_path / "run" / "data.json").read_text())["sizes"]
@@ -298,6 +312,36 @@ run(sys.argv[1:])
     again = [sys.executable, "-m", "medley.cli.main", *arguments, "--json"]
     done = subprocess.run(again, capture_output=True, text=True, check=True, timeout=120, env=dict(os.environ))
     assert json.loads(done.stdout)["added"] == 150
+
+
+@pytest.mark.parametrize(
+    ("arguments", "out"),
+    [
+        (["index", "folder", "--root", "{films}", "--csv", "{films}/list.csv"], "cases.parquet"),
+        (["split", "{films}/cases.parquet"], "splits.json"),
+        (["cohort", "cxr_reasoner", "--cases", "2", "--seed", "1", "--workers", "1"], "cohort"),
+    ],
+)
+def test_a_full_disk_is_one_line_that_names_what_was_to_be_written(square_films, tmp_path, arguments, out):
+    films = shutil.copytree(square_films, tmp_path / "films")
+    (films / "list.csv").write_text("file,Edema\n" + "".join(f"{p.name},1\n" for p in films.glob("*-PA.png")))
+    (tmp_path / "out").mkdir()
+    limited = """
+import resource, signal, sys
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (300, 300))
+from medley.cli.main import run
+run(sys.argv[1:])
+"""
+    command = [argument.format(films=films) for argument in arguments] + ["--out", str(tmp_path / "out" / out)]
+    done = subprocess.run(
+        [sys.executable, "-c", limited, *command], capture_output=True, text=True, check=False, timeout=120
+    )
+    assert done.returncode == 2, done.stderr
+    line = one_line(done.stderr)
+    assert str(tmp_path / "out" / out) in line
+    assert "File too large" in line
+    assert list((tmp_path / "out").iterdir()) == []
 
 
 @pytest.mark.parametrize(

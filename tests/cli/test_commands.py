@@ -108,7 +108,7 @@ def test_predict_prints_words_and_writes_a_picture(medley, run, square_films, tm
     assert code == 0, err
     assert "001-PA.png" in printed
     assert "1 answered, 0 skipped" in err
-    assert (tmp_path / "out" / "pictures" / "00000.png").read_bytes().startswith(b"\x89PNG")
+    assert (tmp_path / "out" / "pictures" / "001-PA.png").read_bytes().startswith(b"\x89PNG")
 
 
 def test_check_runs_the_battery_and_counts_paper(medley):

@@ -74,6 +74,20 @@ def test_exit_1_when_rows_were_left_out_and_the_rest_is_written(data):
     assert len(read_cases(data / "cases.parquet")) == 59
 
 
+def test_boxes_are_counted_and_a_split_without_its_test_part_is_said(data):
+    with (data / "boxes.csv").open("w", newline="") as file:
+        rows = [("images/1.png", "p1", "[[1, 1, 2, 2]]", "train"), ("images/2.png", "p2", "", "train")]
+        csv.writer(file).writerows([("file", "patient_id", "where", "part"), *rows])
+    arguments = ["index", "folder", "--root", data, "--csv", data / "boxes.csv", "--out", data / "cases.parquet"]
+    arguments += ["--map", "boxes=where:Mass", "--map", "boxes_px=4", "--map", "split=part"]
+    printed = json.loads(run(*arguments, "--json").stdout)
+    assert printed["boxes"] == 1
+    assert printed["official_splits"] == {"folder": {"train": 2}}
+    said = " ".join(run(*arguments).stdout.split())
+    assert "boxes: 1" in said
+    assert "official split folder: train 2 (without its test part: cannot be split by it)" in said
+
+
 def test_nothing_usable_is_an_error_and_writes_nothing(data):
     for path in (data / "images").iterdir():
         path.unlink()

@@ -72,19 +72,20 @@ for write in (
         write()
         sys.exit("it was written")
     except OSError as error:
-        print(error.errno)
+        print(error.errno, error.filename)
 try:
     with whole_folder(folder + "/c") as temporary:
         (temporary / "small").write_text("fits")
         (temporary / "large").write_text("x" * 100_000)
 except OSError as error:
-    print(error.errno)
+    print(error.errno, error.filename)
 """
     done = subprocess.run(
         [sys.executable, "-c", script, str(tmp_path)], capture_output=True, text=True, check=False, timeout=60
     )
     assert done.returncode == 0, done.stderr
-    assert len(done.stdout.split()) == 3
+    named = [line.split()[1] for line in done.stdout.splitlines()]
+    assert named == [str(tmp_path / name) for name in ("a.txt", "b.txt", "c")], "the place, not its temporary"
     assert names(tmp_path) == ["a.txt"]
     assert (tmp_path / "a.txt").read_text() == "old"
 
@@ -102,6 +103,65 @@ with whole_file({str(tmp_path / "a.txt")!r}) as temporary:
     assert done.returncode == -signal.SIGKILL
     assert (tmp_path / "a.txt").read_text() == "old"
     assert all(name == "a.txt" or name.startswith(".a.txt.") for name in names(tmp_path))
+
+
+def kill_while_writing(path: Path, how: str) -> None:
+    inside = "temporary if temporary.is_file() else temporary / 'half'"
+    script = f"""
+import os, signal
+from medley.core.files import {how}
+with {how}({str(path)!r}) as temporary:
+    ({inside}).write_text("half of a text that is longer than the next")
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+    subprocess.run([sys.executable, "-c", script], check=False, timeout=60)
+    assert len(names(path.parent)) == 1, "the killed writer left its temporary"
+
+
+def test_the_next_writer_takes_over_what_a_killed_one_left(tmp_path):
+    kill_while_writing(tmp_path / "a.txt", "whole_file")
+    write_text(tmp_path / "a.txt", "new")
+    assert names(tmp_path) == ["a.txt"]
+    assert (tmp_path / "a.txt").read_text() == "new"
+    kill_while_writing(tmp_path / "b" / "run", "whole_folder")
+    with whole_folder(tmp_path / "b" / "run") as temporary:
+        (temporary / "a").write_text("1")
+    assert names(tmp_path / "b") == ["run"]
+    assert names(tmp_path / "b" / "run") == ["a"]
+
+
+def test_two_living_writers_of_one_name_do_not_touch_each_other(tmp_path):
+    with whole_file(tmp_path / "a.txt") as one:
+        one.write_text("one")
+        write_text(tmp_path / "a.txt", "two")
+        assert (tmp_path / "a.txt").read_text() == "two"
+        assert one.read_text() == "one"
+    assert (tmp_path / "a.txt").read_text() == "one", "the last to finish"
+    with whole_folder(tmp_path / "run") as one:
+        (one / "a").write_text("1")
+        with pytest.raises(RuntimeError, match="half way"):
+            fill_and_fail(tmp_path / "run")
+        assert names(one) == ["a"]
+    assert names(tmp_path) == ["a.txt", "run"]
+
+
+def test_errors_name_the_place_and_not_the_temporary(tmp_path):
+    (tmp_path / "run").mkdir()
+
+    def write_into_nothing() -> None:
+        with whole_folder(tmp_path / "run") as temporary:
+            (temporary / "films" / "a.png").write_bytes(b"")
+
+    with pytest.raises(FileNotFoundError) as caught:
+        write_into_nothing()
+    assert caught.value.filename == str(tmp_path / "run" / "films" / "a.png")
+
+    def wrapped() -> None:
+        with whole_file(tmp_path / "a.png"):
+            raise OSError("encoder error -2 when writing image file")
+
+    with pytest.raises(MedleyError, match=r"cannot write .*/a\.png: encoder error"):
+        wrapped()
 
 
 def test_a_folder_appears_whole_or_not_at_all(tmp_path):

@@ -266,7 +266,7 @@ def test_bad_notes_and_settings_are_one_clear_line() -> None:
     for strength in (-0.1, 1.5, math.nan):
         with pytest.raises(MedleyError, match="between 0 and 1"):
             make_notes([], "sim", strength)
-    assert set(REGIMES) == {"none", "real", "sim"}
+    assert set(REGIMES) == {"none", "real", "sim", "seed_leaky"}
 
 
 def test_a_file_of_notes_keeps_its_stamp(tmp_path: Path, sick: list[Case]) -> None:

@@ -14,6 +14,7 @@ from medley.core.errors import MedleyError
 from medley.core.records import Case, ImageRef
 from medley.data.cases import read_cases, write_cases
 from medley.data.notes import make_stamped_notes, write_notes
+from medley.data.shards import build_shards
 from medley.data.source import DataConfig, batches, group_views, open_source
 from medley.data.splits import make_split, write_splits
 
@@ -169,3 +170,36 @@ def test_a_film_that_cannot_be_read_is_left_out_and_its_study_goes_on_with_the_r
     assert [[image.view for image in group] for group in kept["case-000"]] == [["PA"]]
     assert "case-001" not in kept
     assert len(kept) == 39
+
+
+@pytest.mark.parametrize("shards", [None, "auto"])
+def test_a_study_without_a_readable_film_is_left_out_by_name_and_the_rest_is_there(tmp_path, draw_squares, shards):
+    table = draw_squares(tmp_path, 40)
+    write_splits(tmp_path / "splits.json", make_split(table, by="stratified", seed=1))
+    bad = tmp_path / "005-PA.png"
+    bad.write_bytes(bad.read_bytes()[:100])
+    (tmp_path / "004-LATERAL.png").write_text("no picture")  # its study keeps the other film
+    source = open_source(config(tmp_path, shards=shards), 48)
+    left_out = {case_id: why for part in source.manifest.parts for case_id, why in source.left_out(part).items()}
+    assert set(left_out) == {"case-005"}
+    assert "005-PA.png" in left_out["case-005"]
+    assert sum(len(cases) for cases in source.parts.values()) == 39
+    for case in (case for cases in source.parts.values() for case in cases):
+        for group in source.groups(case, 2):
+            assert source.study(case, group).films
+
+
+def test_a_study_of_views_that_are_not_asked_for_is_not_called_left_out(square_films):
+    source = open_source(config(square_films, views=["LATERAL"]), 48)
+    assert sum(len(cases) for cases in source.parts.values()) == 30
+    assert all(source.left_out(part) == {} for part in source.parts)
+
+
+def test_films_missing_from_given_shards_are_left_out(tmp_path, draw_squares):
+    table = draw_squares(tmp_path, 40)
+    write_splits(tmp_path / "splits.json", make_split(table, by="stratified", seed=1))
+    build_shards(read_cases(tmp_path / "cases.parquet"), tmp_path / "shards", 48)
+    (tmp_path / "007-PA.png").unlink()
+    source = open_source(config(tmp_path, shards=str(tmp_path / "shards")), 48)
+    (reason,) = [why for part in source.parts for why in source.left_out(part).values()]
+    assert "007-PA.png is not in the shards" in reason

@@ -115,7 +115,14 @@ def test_a_zero_share_is_allowed_and_an_empty_part_is_not():
         make_split(cohort(1))
 
 
-@pytest.mark.parametrize("fractions", [(0.7, 0.2), (0.7, 0.2, 0.2), (1.2, -0.4, 0.2), (0, 0.5, 0.5)])
+@pytest.mark.parametrize("by", ["hash", "stratified"])
+def test_a_table_may_be_test_and_nothing_else(by):
+    table = cohort(20)
+    split = make_split(table, by, fractions=(0, 0, 1))
+    assert {part: len(ids) for part, ids in split.parts.items()} == {"train": 0, "dev": 0, "test": len(table.cases)}
+
+
+@pytest.mark.parametrize("fractions", [(0.7, 0.2), (0.7, 0.2, 0.2), (1.2, -0.4, 0.2), (0, 0, 0)])
 def test_fractions_that_are_none(fractions):
     with pytest.raises(MedleyError, match="three shares of train, dev, test"):
         make_split(cohort(20), fractions=fractions)
@@ -152,6 +159,13 @@ def test_a_dev_part_that_is_not_published_is_drawn_from_train_only():
     assert len(dev) / 300 == pytest.approx(0.125, abs=0.05)
     assert not dev & patients_of(table, split.parts["train"])
     assert "publishes no dev part" in split.remarks[0]
+
+
+def test_the_official_test_part_alone_is_a_table_that_is_only_scored():
+    split = make_split(marked(cohort(30), lambda n: "test"), official="paper")
+    assert (split.parts["train"], split.parts["dev"]) == ((), ())
+    assert len(split.parts["test"]) == len(cohort(30).cases)
+    assert "no train part" in split.remarks[0]
 
 
 def test_official_mistakes_are_named():

@@ -15,6 +15,14 @@ def test_an_untrained_head_says_the_prevalence():
     assert sure.isfinite().all(), "a label that is never or always there does not start at infinity"
 
 
+def test_an_untrained_head_of_three_classes_says_the_prevalence_too():
+    """Of absent, present, uncertain: where uncertain is left out, present against absent is the prevalence."""
+    prevalence = torch.tensor([0.05, 0.5, 0.9])
+    absent, present, uncertain = LabelwiseLinear(prevalence, dim=8, outputs=3)(torch.zeros(1, 3, 8))[0].unbind(-1)
+    torch.testing.assert_close((present - absent).sigmoid(), prevalence)
+    assert (uncertain == 0).all()
+
+
 def test_labels_do_not_see_each_others_states():
     head = LabelwiseLinear(torch.full((3,), 0.5), dim=8, outputs=2)
     states = torch.randn(2, 3, 8)

@@ -8,6 +8,7 @@ from sklearn import metrics as sk
 
 from medley.core.errors import MedleyError
 from medley.evaluation import classification as c
+from medley.evaluation.ranking import auroc, average_precision, curves, rank
 
 
 def draw(seed: int, n: int = 300, tied: bool = False) -> tuple[np.ndarray, np.ndarray]:
@@ -21,36 +22,55 @@ def draw(seed: int, n: int = 300, tied: bool = False) -> tuple[np.ndarray, np.nd
 @pytest.mark.parametrize("seed", range(5))
 def test_auroc_and_average_precision_equal_scikit_learn(seed: int, tied: bool) -> None:
     labels, scores = draw(seed, tied=tied)
-    assert c.auroc(labels, scores) == pytest.approx(sk.roc_auc_score(labels, scores), abs=1e-12)
-    assert c.average_precision(labels, scores) == pytest.approx(sk.average_precision_score(labels, scores), abs=1e-12)
+    assert auroc(labels, scores) == pytest.approx(sk.roc_auc_score(labels, scores), abs=1e-12)
+    assert average_precision(labels, scores) == pytest.approx(sk.average_precision_score(labels, scores), abs=1e-12)
 
 
 @pytest.mark.parametrize("tied", [False, True])
 def test_integer_weights_are_repeated_cases(tied: bool) -> None:
     labels, scores = draw(1, tied=tied)
-    weights = np.random.default_rng(2).integers(0, 4, size=(3, len(labels)))
-    ours = (c.auroc(labels, scores, weights), c.average_precision(labels, scores, weights))
-    for row, w in enumerate(weights):
+    weights = np.random.default_rng(2).integers(0, 4, size=(len(labels), 3))
+    ours = (auroc(labels, scores, weights), average_precision(labels, scores, weights))
+    for row, w in enumerate(weights.T):
         repeated = np.repeat(np.arange(len(labels)), w)
         assert ours[0][row] == pytest.approx(sk.roc_auc_score(labels[repeated], scores[repeated]), abs=1e-12)
         assert ours[1][row] == pytest.approx(sk.average_precision_score(labels[repeated], scores[repeated]), abs=1e-12)
-        brier = c.brier(labels[:, None], scores[:, None], weights)[row, 0]
+        brier = c.brier(labels[:, None], scores[:, None], weights)[0, row]
         assert brier == pytest.approx(sk.brier_score_loss(labels[repeated], scores[repeated]), abs=1e-12)
-        f1 = c.confusion(labels[:, None], scores[:, None], np.array([0.5]), weights).f1()[row, 0]
-        assert f1 == pytest.approx(sk.f1_score(labels[repeated], scores[repeated] >= 0.5), abs=1e-12)
+        counts = c.confusion(labels[:, None], scores[:, None], np.array([0.5]), weights)
+        y, called = labels[repeated], scores[repeated] >= 0.5
+        for name, theirs in (
+            ("f1", sk.f1_score(y, called)),
+            ("precision", sk.precision_score(y, called)),
+            ("recall", sk.recall_score(y, called)),
+            ("specificity", sk.recall_score(1 - y, ~called)),
+            ("mcc", sk.matthews_corrcoef(y, called)),
+            ("accuracy", sk.accuracy_score(y, called)),
+        ):
+            assert getattr(counts, name)()[0, row] == pytest.approx(theirs, abs=1e-12), name
+            weighted = {"precision": sk.precision_score, "recall": sk.recall_score, "mcc": sk.matthews_corrcoef}
+            if name in weighted:
+                by_weight = weighted[name](labels, scores >= 0.5, sample_weight=w)
+                assert getattr(counts, name)()[0, row] == pytest.approx(by_weight, abs=1e-12), name
+        bins, total = c.equal_mass_bins(rank(labels, scores)), 0.0
+        order = rank(labels, scores).cases_K
+        for number in range(c.ECE_BINS):  # the bins of all cases, whatever the weights
+            inside = order[bins == number]
+            total += abs((w[inside] * (scores - labels)[inside]).sum())
+        assert c.ece(labels, scores, weights)[row] == pytest.approx(total / w.sum(), abs=1e-12)
 
 
 def test_scores_that_differ_by_little_are_no_ties() -> None:
     labels, scores = np.array([0.0, 1.0]), np.array([0.1, 0.1 + 1e-15])
-    assert c.auroc(labels, scores) == 1.0
-    assert c.auroc(labels, scores[::-1]) == 0.0
+    assert auroc(labels, scores) == 1.0
+    assert auroc(labels, scores[::-1]) == 0.0
 
 
 def test_unknown_labels_are_left_out_and_not_negative() -> None:
     labels, scores = draw(3)
     labels[::3] = np.nan
     known = ~np.isnan(labels)
-    assert c.auroc(labels, scores) == c.auroc(labels[known], scores[known])
+    assert auroc(labels, scores) == auroc(labels[known], scores[known])
     assert c.ece(labels, scores) == pytest.approx(c.ece(labels[known], scores[known]), abs=1e-12)
     counts = c.confusion(labels[:, None], scores[:, None], np.array([0.5]))
     assert counts.tp + counts.fp + counts.fn + counts.tn == known.sum()
@@ -58,45 +78,45 @@ def test_unknown_labels_are_left_out_and_not_negative() -> None:
 
 def test_pooled_labels_are_micro() -> None:
     labels, scores = np.stack([draw(4)[0], draw(5)[0]], 1), np.stack([draw(4)[1], draw(5)[1]], 1)
-    assert c.auroc(labels, scores) == pytest.approx(sk.roc_auc_score(labels.ravel(), scores.ravel()), abs=1e-12)
+    assert auroc(labels, scores) == pytest.approx(sk.roc_auc_score(labels.ravel(), scores.ravel()), abs=1e-12)
     weights = np.random.default_rng(0).integers(0, 3, size=len(labels))
     repeated = np.repeat(np.arange(len(labels)), weights)
     theirs = sk.roc_auc_score(labels[repeated].ravel(), scores[repeated].ravel())
-    assert c.auroc(labels, scores, weights) == pytest.approx(theirs, abs=1e-12)
+    assert auroc(labels, scores, weights) == pytest.approx(theirs, abs=1e-12)
 
 
 @pytest.mark.parametrize("labels", [np.zeros(4), np.ones(4), np.full(4, np.nan), np.zeros(0)])
 def test_one_class_or_none_is_nan_and_not_a_number(labels: np.ndarray) -> None:
     scores = np.linspace(0, 1, len(labels))
-    assert np.isnan(c.auroc(labels, scores))
-    assert np.isnan(c.average_precision(labels, scores)) == (not (labels == 1).any())
+    assert np.isnan(auroc(labels, scores))
+    assert np.isnan(average_precision(labels, scores)) == (not (labels == 1).any())
 
 
 def test_all_scores_equal() -> None:
     labels = np.array([0.0, 1.0, 0.0, 1.0, 0.0])
     scores = np.full(5, 0.4)
-    assert c.auroc(labels, scores) == 0.5
-    assert c.average_precision(labels, scores) == pytest.approx(0.4)
+    assert auroc(labels, scores) == 0.5
+    assert average_precision(labels, scores) == pytest.approx(0.4)
     assert c.ece(labels, scores) == pytest.approx(0.0, abs=1e-12)  # said 0.4, happened 2 in 5: ties share a bin
 
 
 @pytest.mark.parametrize("score", [np.nan, np.inf, -np.inf])
 def test_scores_that_are_not_finite_are_refused(score: float) -> None:
     with pytest.raises(MedleyError, match="finite"):
-        c.auroc(np.array([0.0, 1.0]), np.array([score, 0.5]))
+        auroc(np.array([0.0, 1.0]), np.array([score, 0.5]))
 
 
 @pytest.mark.parametrize("label", [-1, 2, 0.5])
 def test_labels_outside_the_set_are_refused(label: float) -> None:
     with pytest.raises(MedleyError, match="0, 1 or nan"):
-        c.auroc(np.array([label, 1.0]), np.array([0.1, 0.5]))
+        auroc(np.array([label, 1.0]), np.array([0.1, 0.5]))
 
 
 def test_curves_have_the_area_of_the_metrics() -> None:
     labels, scores = draw(6, tied=True)
-    false_alarms, recall, precision, thresholds = c.curves(c.rank(labels, scores))
-    assert np.trapezoid(np.r_[0, recall], np.r_[0, false_alarms]) == pytest.approx(float(c.auroc(labels, scores)))
-    assert (np.diff(np.r_[0, recall]) * precision).sum() == pytest.approx(float(c.average_precision(labels, scores)))
+    false_alarms, recall, precision, thresholds = curves(rank(labels, scores))
+    assert np.trapezoid(np.r_[0, recall], np.r_[0, false_alarms]) == pytest.approx(float(auroc(labels, scores)))
+    assert (np.diff(np.r_[0, recall]) * precision).sum() == pytest.approx(float(average_precision(labels, scores)))
     called = scores >= thresholds[3]
     assert recall[3] == pytest.approx(labels[called].sum() / labels.sum())
 
@@ -111,7 +131,7 @@ def test_ece_by_hand_and_in_any_row_order() -> None:
 
 def test_bins_hold_equal_mass() -> None:
     labels, scores = draw(7, n=300)
-    assert set(np.bincount(c.equal_mass_bins(c.rank(labels, scores)))) == {20}
+    assert set(np.bincount(c.equal_mass_bins(rank(labels, scores)))) == {20}
 
 
 def test_calibrated_reference_is_what_a_calibrated_model_shows_and_less_than_an_overconfident_one() -> None:
@@ -132,6 +152,30 @@ def test_macro_needs_ten_of_each_and_leaves_no_finding_out() -> None:
     columns, left_out = c.macro_labels(labels, ("Edema", "Fracture", "Mass", "Nodule", "No Finding"))
     assert columns == [0, 3]
     assert left_out == {"Fracture": "9 positives, 31 negatives", "Mass": "31 positives, 9 negatives"}
+
+
+@pytest.mark.parametrize(
+    ("labels", "called", "undefined"),
+    [
+        ([0, 0, 1], [0, 0, 0], {"precision", "mcc"}),  # nothing is called: precision is not 0
+        ([0, 0, 1], [1, 1, 1], {"mcc"}),
+        ([0, 0, 0], [0, 1, 0], {"f1", "recall", "mcc"}),
+        ([1, 1, 1], [0, 1, 0], {"specificity", "mcc"}),
+        ([1, 0, 1], [1, 0, 0], set()),
+    ],
+)
+def test_what_is_not_defined_is_nan_and_never_0(labels: list, called: list, undefined: set) -> None:
+    counts = c.confusion(np.array(labels)[:, None], np.array(called)[:, None], np.array([0.5]))
+    names = ("f1", "precision", "recall", "specificity", "mcc")
+    assert {name for name in names if np.isnan(getattr(counts, name)()[0])} == undefined
+
+
+def test_images_of_one_study_weigh_as_often_as_the_study_is_drawn() -> None:
+    labels, scores = draw(9, n=100)
+    study = np.repeat(np.arange(50), 2)
+    weights = np.random.default_rng(1).integers(0, 4, size=(50, 3))
+    ours = c.ece_of(rank(labels, scores, study), weights)
+    assert ours == pytest.approx(c.ece(labels, scores, weights[study]), abs=1e-12)
 
 
 def test_a_threshold_that_is_not_set_counts_nothing() -> None:

@@ -8,7 +8,13 @@ import numpy as np
 import pytest
 
 from medley.core.errors import MedleyError
-from medley.evaluation.floors import prevalence_floor, thumbnail_probe, thumbnails
+from medley.evaluation.floors import (
+    all_negative_floor,
+    neighbour_scores,
+    prevalence_floor,
+    thumbnail_probe,
+    thumbnails,
+)
 
 NAMES = ("bright corner", "fine grain", "never seen")
 
@@ -90,3 +96,30 @@ def test_a_label_that_train_does_not_know_has_no_constant() -> None:
     floor = prevalence_floor(np.full((5, 1), np.nan), test, ("Edema",))
     assert floor["auroc/Edema"] is None
     assert floor["auroc_macro"] is None
+
+
+def test_calling_nothing_by_hand() -> None:
+    labels = np.c_[np.r_[np.ones(10), np.zeros(30)], np.r_[np.ones(20), np.zeros(10), np.full(10, np.nan)]]
+    floor = all_negative_floor(labels, ("Edema", "Fracture"))
+    assert floor["auroc_macro"] == 0.5
+    assert (floor["f1_macro"], floor["recall_macro"], floor["specificity_macro"]) == (0.0, 0.0, 1.0)
+    assert floor["accuracy/Edema"] == 30 / 40
+    assert floor["accuracy/Fracture"] == 10 / 30
+    assert floor["accuracy_macro"] == pytest.approx((30 / 40 + 10 / 30) / 2)
+    assert floor["precision_macro"] is None, "no call is neither right nor wrong"
+
+
+def test_calling_nothing_where_no_label_has_cases() -> None:
+    floor = all_negative_floor(np.full((5, 1), np.nan), ("Edema",))
+    assert set(floor.values()) == {None}
+
+
+def test_the_neighbour_is_the_film_that_looks_alike_whatever_its_brightness() -> None:
+    rng = np.random.default_rng(0)
+    shapes = rng.integers(0, 100, (5, 8, 8)).repeat(8, axis=1).repeat(8, axis=2).astype(np.uint8)
+    labels = np.array([[1.0, 0], [0, 1], [1, 1], [0, 0], [1, np.nan]])
+    scores = neighbour_scores(shapes, labels, (shapes[[3, 1, 4]] * 2 + 40).astype(np.uint8))
+    assert scores[:2].tolist() == [[0, 0], [0, 1]]
+    assert scores[2, 0] == 1
+    assert scores[2, 1] in (0, 1), "the next film that knows the label is asked"
+    assert np.isnan(neighbour_scores(shapes, np.c_[labels[:, 0], np.full(5, np.nan)], shapes)[:, 1]).all()

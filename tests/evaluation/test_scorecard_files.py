@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
@@ -12,12 +13,25 @@ import pytest
 
 from medley.core.errors import MedleyError
 from medley.evaluation import page
+from medley.evaluation.calibration import fit_calibration
 from medley.evaluation.findings import chest_findings_scorecard
-from medley.evaluation.scorecard import Protocol, Scorecard, read_scorecard
+from medley.evaluation.floors import all_negative_floor
+from medley.evaluation.headline import headline
+from medley.evaluation.paired_floors import paired_floors, with_floors
+from medley.evaluation.pictures import finding_pictures
+from medley.evaluation.scorecard import LabelScores, Protocol, Scorecard, read_scorecard
 from medley.evaluation.scorecard_files import write_scorecard
+from medley.evaluation.scorecard_page import scorecard_body, scorecard_page, stamps
+from medley.evaluation.scorecard_words import LEAKY
+from medley.evaluation.statistics import Metric
+from medley.evaluation.tables import head_tables
 from medley.evaluation.thresholds import fit_thresholds
 
-FILES = ["metrics.csv", "per_label.csv", "pr.png", "reliability.png", "roc.png", "scorecard.html", "scorecard.json"]
+TABLES, PICTURES = (
+    ["metrics.csv", "per_label.csv"],
+    ["floors.png", "labels.png", "pr.png", "reliability.png", "roc.png"],
+)
+FILES = sorted([*TABLES, *PICTURES, "scorecard.html", "scorecard.json"])
 
 
 def card_of(predictions, **protocol) -> Scorecard:
@@ -43,7 +57,8 @@ class Page(HTMLParser):
 
     def handle_starttag(self, tag: str, attrs: list) -> None:
         self.tags.add(tag)
-        self.loads += [value for name, value in attrs if name in ("src", "href", "action", "data")]
+        loads = [value for name, value in attrs if name in ("src", "href", "action", "data")]
+        self.loads += [address for address in loads if not address.startswith("#")]  # a place on this page
         if tag not in ("meta", "img", "br", "link", "input"):
             self.open.append(tag)
 
@@ -94,7 +109,7 @@ def test_the_page_stands_alone_and_escapes_what_comes_from_data(make, tmp_path: 
     parsed = Page(text)
     assert parsed.open == []
     assert "script" not in parsed.tags
-    assert len(parsed.loads) == 3
+    assert len(parsed.loads) == len(PICTURES)
     assert all(address.startswith("data:image/png;base64,") for address in parsed.loads)
     assert "score &lt;&amp;&gt;" in text
     assert "0.660" in text  # the floor of the label, beside it
@@ -135,7 +150,7 @@ def test_many_labels_get_a_small_picture_each_and_the_same_card_the_same_bytes(m
 
 def test_nothing_is_written_where_the_card_does_not_fit_json(make, tmp_path: Path) -> None:
     predictions = make(40)
-    card = replace(card_of(predictions), subgroups={"sex": tmp_path})
+    card = replace(card_of(predictions), provenance={"run": tmp_path})
     with pytest.raises(TypeError):
         write_scorecard(card, tmp_path / "out", predictions)
     assert not (tmp_path / "out").exists()
@@ -173,7 +188,7 @@ def test_what_is_no_scorecard_is_refused(tmp_path: Path, content: str, says: str
 
 def test_the_pieces_escape_and_nest() -> None:
     text = page.document(
-        "a < b", page.folded("<i>", page.table(["x"], [["<td>", "1 & 2"]], caption="$title")), stamp="<b>"
+        "a < b", page.folded("<i>", page.table(["x"], [["<td>", "1 & 2"]], label="$title")), stamps=["<b>"]
     )
     parsed = Page(text + page.figure(b"png", 'say "x"') + page.bullets(["<li>"]))
     assert parsed.open == []
@@ -181,3 +196,100 @@ def test_the_pieces_escape_and_nest() -> None:
     assert "1 &amp; 2" in text
     assert "$title" in text
     assert 'alt="say &quot;x&quot;"' in page.figure(b"png", 'say "x"')
+
+
+def scored_card(make) -> tuple[Scorecard, list]:
+    """A card with all that a page can show: floors, subgroups, calibration, maps, and a label without cases."""
+    predictions = [
+        replace(p, group={"sex": "FM"[i % 2], "age_years": 30.0 + i % 60, "view": "PA", "source": "one"})
+        for i, p in enumerate(make(240))
+    ]
+    dev = make(240, "dev")
+    card = chest_findings_scorecard(
+        predictions,
+        thresholds=fit_thresholds(dev),
+        calibration=fit_calibration(dev),
+        protocol=Protocol(reader="a test", part="test", notes="none"),
+        provenance={"explanations": {"method": "queries", "chosen_on": "dev", "lesions": 9, "studies": 5}},
+        floors={"all_negative": all_negative_floor(*labels_of(predictions))},
+        bootstrap=40,
+    )
+    blind = [replace(p, scores=p.heads["text_only"], heads={}) for p in predictions]
+    card = with_floors(card, paired_floors(predictions, {"black_images": blind}, bootstrap=40), {"no_note": "none has"})
+    pointing = {"pointing_game": Metric(0.8, (0.7, 0.9), 9)}
+    maps = {"Edema": LabelScores(9, 0, 0, None, pointing)}
+    return replace(
+        card,
+        metrics={**card.metrics, **pointing, "trained_minus_randomised/pointing_game": Metric(0.5, (0.4, 0.6), 9)},
+        floors={**card.floors, "randomised": {"pointing_game": 0.123}},
+        per_label={**card.per_label, "explanation": maps},
+    ), predictions
+
+
+def labels_of(predictions) -> tuple:
+    table = head_tables(predictions)["fused"]
+    return table.labels_NL, table.names
+
+
+def test_the_page_answers_in_order_and_shows_what_the_card_holds(make) -> None:
+    card, predictions = scored_card(make)
+    text = scorecard_page(card, finding_pictures(predictions, card), [(b"png", "Edema: where it looked")])
+    parsed = Page(text)
+    assert parsed.open == []
+    headings = re.findall(r"<h2[^>]*>(.*?)</h2>", text)
+    assert headings == [
+        "What it was tested on",
+        "Against its floors",
+        "On average",
+        "Label by label",
+        "Can its probabilities be believed?",
+        "For whom is it better or worse?",
+        "Where it looked",
+        "Before you quote a number",
+        "What could not be computed, and why",
+        "How it was measured",
+    ]
+    assert text.index("AUROC 0.9") < text.index("What it was tested on"), "the first line in words"
+    assert "Itself on black images" in text
+    assert "the floor no_note is missing: none has" in text
+    assert "By sex: F 120, M 120" in text
+    assert "By source: one 240" in text
+    assert "<h3>By source" not in text, "one group is no comparison"
+    assert "Floor: A network with random weights" in text
+    assert "0.123" in text
+    assert "the maps follow what it learned" in text
+    assert len(parsed.loads) == len(PICTURES) + 1
+    assert len(re.findall(r'<img [^>]*alt="[^"]+"', text)) == len(parsed.loads), "every picture is told in words"
+    fracture = card.per_label["fused"]["Fracture"].metrics["f1"]
+    assert fracture.value is None
+    assert str(fracture.error) in text
+
+
+def test_a_leaky_system_is_stamped(make) -> None:
+    card, _ = scored_card(make)
+    assert not stamps(card)
+    assert stamps(replace(card, provenance={"leaky": True})) == [LEAKY]
+    assert "LEAKY" in scorecard_page(replace(card, provenance={"leaky": True}), {})
+
+
+def test_the_page_of_a_leak_says_what_is_not_beaten(make) -> None:
+    card, predictions = scored_card(make)
+    same = with_floors(card, paired_floors(predictions, {"black_images": predictions}, bootstrap=40), {})
+    assert "itself on black images (0.9" in headline(same)
+    assert "so its score does not come from the image" in headline(same)
+    assert "Not beaten: its score does not come from the image" in scorecard_page(same, {})
+
+
+def test_two_cards_on_one_page_have_their_own_anchors(make) -> None:
+    card, _ = scored_card(make)
+    text = "".join(scorecard_body(card, {}, anchor=name) for name in ("a", "b"))
+    assert re.findall(r'id="(\w+)"', text) == ["a", "b"]
+    assert re.findall(r'href="#(\w+)"', text) == ["a", "b"]
+
+
+def test_a_control_that_scores_is_a_leak(make) -> None:
+    card, predictions = scored_card(make)
+    blind = [replace(p, scores=dict.fromkeys(p.scores, 0.5), heads={}) for p in predictions]
+    for lines, leaks in ((predictions, True), (blind, False)):
+        found = with_floors(card, paired_floors(predictions, {"label_shuffled": lines}, bootstrap=40), {})
+        assert any("trained on shuffled labels the system scores" in line for line in found.warnings) is leaks

@@ -309,3 +309,34 @@ def test_a_frozen_tower_stays_as_it_was_loaded_and_a_random_one_may_not_be_froze
     for freeze, tower in (("encoders", "vision"), ("image", "vision"), ("text", "text")):
         with pytest.raises(MedleyError, match=f"the {tower} tower has random weights"):
             subject(freeze=freeze).config  # noqa: B018
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"heads": 0}, "'heads' input should be greater than or equal to 1"),
+        ({"query_layers": 0}, "'query_layers'"),
+        ({"dropout": 2.0}, "'dropout'"),
+        ({"rate": -1.0}, "'rate' input should be greater than 0"),
+        ({"layer_decay": -1.0}, "'layer_decay'"),
+        ({"note_tokens": 1}, "'note_tokens'"),
+        ({"text_dim": 100}, "'text_dim' input should be a multiple of 32"),
+        ({"head_weights": {"fused": 0.0}}, "'head_weights.fused' input should be greater than 0"),
+        ({"head_weights": {"fuse": 1.0}}, "unknown key 'head_weights.fuse'; did you mean 'fused'?"),
+        ({"three_class": True, "loss": "focal"}, "three_class learns by cross-entropy over three classes"),
+    ],
+)
+def test_a_setting_that_cannot_be_is_refused_by_name(changes, said):
+    with pytest.raises(MedleyError) as caught:
+        subject(**changes).config  # noqa: B018
+    assert said in str(caught.value)
+
+
+def test_a_note_of_one_token_is_no_key_to_attend_to(one):
+    """A tokenizer that adds no special tokens makes one key of one word; softmax over it is 1 whatever the query."""
+    s = subject()
+    s.processor.tokenizer._tokenizer.post_processor = None
+    with pytest.raises(MedleyError, match=r"case 'toy-0': its note is one token .* use fusion: concat"):
+        s.processor([with_note(one, "cough")])
+    with pytest.raises(MedleyError, match="gives one patch at 16 px"):
+        subject(vision="test_resnet", image_px=16).model()

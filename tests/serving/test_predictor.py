@@ -63,12 +63,18 @@ def test_a_png_is_answered_in_full(predictor, square_films):
     assert said["case_id"] == "001-PA.png"
     assert {label["name"] for label in said["labels"]} == set(predictor.labels)
     for label in said["labels"]:
-        assert 0 < label["probability"] < 1
-        assert label["delta_from_note"] == pytest.approx(label["probability"] - label["probability_image_only"])
-    probabilities = [label["probability"] for label in said["labels"]]
+        assert 0 < label["p_raw"] < 1
+        assert label["delta_from_note"] == pytest.approx(label["p_raw"] - label["p_image_only"])
+    probabilities = [label["p_raw"] for label in said["labels"]]
     assert probabilities == sorted(probabilities, reverse=True)
     assert said["model"]["family"] == "cxr_reasoner"
-    assert said["differential"]
+    assert said["model"]["version"] == medley.__version__
+    assert (said["model"]["finished"], said["model"]["leaky"]) == (True, False)
+    assert said["model"]["note_regime"] == "real"
+    assert said["differential_text"] == answer.differential.text
+    for one, line in zip(said["differential"], answer.differential.lines, strict=True):
+        assert line == f"{one['rank']}. {one['text']}"
+        assert one["text"].startswith(f"{one['name']}: {one['band']}")
     assert answer.heatmaps["Edema"][0].shape == (3, 3)
 
 
@@ -76,9 +82,10 @@ def test_without_a_note_nothing_is_said_of_one(predictor, square_films):
     film = square_films / "001-PA.png"
     without, with_note = predictor.predict(film), predictor.predict(film, text="fell down the stairs")
     for label in without.as_json()["labels"]:
-        assert label["probability_image_only"] is None
+        assert label["p_image_only"] == without.prediction.heads["image_only"][label["name"]], "the film has a head"
         assert label["delta_from_note"] is None
-        assert label["top_note_words"] == []
+    assert without.as_json()["evidence"]["top_note_words"] == {}
+    assert "ote:" not in without.differential.text
     assert scores(without) != scores(with_note)
     for nothing in ("", "  \n", "n/a", "None."):
         assert scores(predictor.predict(film, text=nothing)) == scores(without)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+
+import numpy as np
 import pytest
 
 from medley.core.errors import MedleyError
@@ -112,6 +115,54 @@ def test_nothing_near_and_nothing_at_all() -> None:
     assert "None of the labels comes near its threshold." in nothing.text
     assert "Fracture at under 1 %, Edema at 0 %" in nothing.text
     assert differential(()).lines == ()
+
+
+def test_no_line_contradicts_its_own_rounding() -> None:
+    """Both numbers are written so that they differ, and the way between them is their difference as written."""
+    pattern = re.compile(r"(?:over |under )?([\d.]+) %, threshold (?:over |under )?([\d.]+) %.* ([\d.]+) points? away")
+    for seed in range(1000):
+        random = generator("rounding", seed)
+        threshold = float(random.uniform(0.02, 0.98))
+        near = float(np.clip(threshold + random.choice([0.1, 0.01, 0.001, 0.0001]) * random.normal(), 0, 1))
+        [line] = differential(gather_evidence({"Edema": near}, {"Edema": threshold})).lines or [""]
+        if "away" not in line or "less than" in line:
+            continue
+        shown, cut, away = pattern.search(line).groups()
+        assert shown != cut, line
+        if "over" not in line and "under" not in line:
+            assert float(away) == pytest.approx(abs(float(shown) - float(cut)), abs=1e-9), line
+            assert (float(shown) > float(cut)) == (near > threshold), line
+        assert float(away) > 0
+        assert ", 1 points" not in line
+
+
+def test_close_to_its_threshold() -> None:
+    def line(probability: float, threshold: float) -> str:
+        return differential(gather_evidence({"Edema": probability}, {"Edema": threshold})).lines[0]
+
+    assert "44.6 %, threshold 45.4 %" in line(0.446, 0.454)
+    assert "reaching 45.4 %, 0.8 points away" in line(0.446, 0.454)
+    assert "falling below 45 %, 1 point away" in line(0.46, 0.45)
+    assert "falling below 45 %, just on it" in line(0.45, 0.45)
+    assert "less than 0.001 points away" in line(0.4500001, 0.45)
+
+
+def test_the_hierarchy_speaks_only_where_the_labels_obey_it() -> None:
+    scores = {"Pneumonia": 0.8, "Consolidation": 0.02, "Lung Opacity": 0.9}
+    cuts = dict.fromkeys(scores, 0.5)
+    assert "parent label Consolidation" in differential(gather_evidence(scores, cuts)).text
+    freely = gather_evidence(scores, cuts, hierarchy=False)
+    assert "parent label" not in differential(freely).text
+    lone = {"Lung Opacity": 0.9, "Pneumonia": 0.02}
+    assert "more specific kind" in differential(gather_evidence(lone, dict.fromkeys(lone, 0.5))).text
+    assert differential(gather_evidence(lone, dict.fromkeys(lone, 0.5), hierarchy=False)).ranked[0].against == ()
+
+
+def test_without_a_note_the_film_alone_is_known_and_nothing_is_said_of_a_note() -> None:
+    [edema] = gather_evidence({"Edema": 0.8}, {"Edema": 0.5}, {"Edema": 0.1}, has_note=False)
+    assert edema.probability_image_only == 0.1
+    assert edema.delta_from_note is None
+    assert "note" not in differential([edema]).lines[0]
 
 
 def test_bad_tables_are_named() -> None:

@@ -10,11 +10,13 @@ import pytest
 
 import medley
 from medley.core.errors import MedleyError
+from medley.core.files import sha256
 from medley.core.records import Case, ImageRef
 from medley.data.cases import read_cases, write_cases
 from medley.data.splits import make_split, write_splits
 from medley.evaluation.predictions import read_predictions
 from medley.serving import scoring
+from medley.serving.left_out import write_skipped
 from medley.serving.predictor import Request
 
 
@@ -24,10 +26,10 @@ def evaluated(toy_run, tmp_path_factory):
     run = Path(shutil.copytree(toy_run, tmp_path_factory.mktemp("scored") / "run"))
     predictor = medley.load(run)
     source = scoring.own_source(predictor)
-    scoring.fit_run_thresholds(predictor, source, run)
+    scoring.fit_on_dev(predictor, source)
     out = run / "evaluation"
-    card, predictions = scoring.evaluate_run(predictor, source, "test", out, "test command")
-    return predictor, source, out, card, predictions
+    scored = scoring.evaluate_run(predictor, source, "test", out, "test command", own=source)
+    return predictor, source, out, scored.card, scored.predictions
 
 
 def test_predict_says_of_each_study_what_the_scorecard_was_made_from(evaluated):
@@ -54,16 +56,18 @@ def test_the_truth_beside_a_score_is_that_of_the_table(evaluated):
         assert prediction.patient_id == case.patient_id
 
 
-def test_thresholds_are_of_the_dev_part_alone(evaluated):
+def test_what_is_fitted_is_fitted_on_the_dev_part_alone(evaluated):
     predictor, source, out, card, _ = evaluated
-    saved = json.loads((out.parent / "thresholds.json").read_text())
-    assert set(saved["case_ids"]) == {case.case_id for case in source.parts["dev"]}
+    for name in ("thresholds", "calibration"):
+        saved = json.loads((out.parent / f"{name}.json").read_text())
+        assert set(saved["case_ids"]) == {case.case_id for case in source.parts["dev"]}
+    assert card.protocol["calibration"] == predictor.recipe.evaluate.calibration != "none"
     assert not predictor.thresholds.seen_in(case.patient_id for case in source.parts["test"])
     assert json.loads((out / "scorecard.json").read_text()) == card.as_json()
 
 
 def test_the_scorecard_says_what_it_is_of(evaluated):
-    _, source, _, card, predictions = evaluated
+    _, source, out, card, predictions = evaluated
     said = card.as_json()
     assert said["protocol"]["table"] == source.table.digest
     assert said["protocol"]["split"] == source.manifest.digest
@@ -71,7 +75,8 @@ def test_the_scorecard_says_what_it_is_of(evaluated):
     assert said["protocol"]["synthetic"] is False
     assert said["provenance"]["command"] == "test command"
     assert len(predictions) == len(source.parts["test"])
-    assert {"prevalence", "thumbnail_probe"} <= set(said["floors"])
+    assert said["provenance"]["predictions"] == sha256(out / "predictions.jsonl")[:16]
+    assert "uncertain ignore" in said["provenance"]["trained_label_policy"]
 
 
 def test_a_run_is_not_scored_on_data_that_changed_since(evaluated, tmp_path, square_films):
@@ -92,14 +97,14 @@ def other_table(folder: Path, square_films: Path, labels: dict[str, str]) -> tup
         images = tuple(ImageRef(image.view, image.path) for image in case.images)
         rows.append(Case(case.case_id, case.patient_id, case.study_id, images, case.text, kept, source="other"))
     table = write_cases(folder / "other.parquet", rows, [new for new in labels.values() if new])
-    write_splits(folder / "other.json", make_split(table, by="stratified", seed=1, fractions=(0.2, 0.2, 0.6)))
+    write_splits(folder / "other.json", make_split(table, by="stratified", seed=1, fractions=(0, 0, 1)))
     return folder / "other.parquet", folder / "other.json"
 
 
 def test_another_table_is_scored_on_the_labels_it_shares(evaluated, square_films, tmp_path):
     predictor, *_ = evaluated
     paths = other_table(tmp_path, square_films, {"Edema": "Edema", "Fracture": "Mass", "Lung Opacity": ""})
-    source = scoring.other_source(predictor, *paths)
+    source = scoring.other_source(predictor, *paths, "test")
     predictions = scoring.predict_part(predictor, source, "test")
     assert all(set(p.labels) == set(predictor.labels) for p in predictions)
     assert all(p.labels["Fracture"] is None and p.labels["Edema"] in (0, 1) for p in predictions)
@@ -108,4 +113,26 @@ def test_another_table_is_scored_on_the_labels_it_shares(evaluated, square_films
 def test_a_table_that_shares_no_label_is_refused(evaluated, square_films, tmp_path):
     paths = other_table(tmp_path, square_films, {"Edema": "Mass", "Fracture": "Hernia"})
     with pytest.raises(MedleyError, match="shares no label with the model, which knows Edema, Fracture, Lung Opacity"):
-        scoring.other_source(evaluated[0], *paths)
+        scoring.other_source(evaluated[0], *paths, "test")
+
+
+def test_a_bad_film_of_another_table_is_left_out_said_and_listed(medley, toy_run, draw_squares, tmp_path):
+    """A table that is only scored, with films that cannot be read: what can be scored is, and exit 1 says the rest."""
+    run = shutil.copytree(toy_run, tmp_path / "run")
+    films = tmp_path / "films"
+    films.mkdir()
+    table = draw_squares(films, 40)
+    write_splits(films / "splits.json", make_split(table, fractions=(0, 0, 1)))
+    for name in ("005-PA.png", "006-PA.png"):
+        (films / name).write_bytes((films / name).read_bytes()[:100])
+    arguments = ("evaluate", run, "--cases", films / "cases.parquet", "--splits", films / "splits.json")
+    code, _, err = medley(*arguments)
+    assert code == 1, err
+    card = json.loads((run / "evaluation" / "scorecard.json").read_text())
+    assert card["warnings"][0] == "2 of 40 studies of the part have no readable film and are not scored"
+    assert card["protocol"]["studies"] == len(read_predictions(run / "evaluation" / "predictions.jsonl")) == 38
+    listed = (run / "evaluation" / "skipped.csv").read_text().splitlines()
+    assert listed[0] == "case_id,reason"
+    assert [line.split(",")[0] for line in listed[1:]] == ["case-005", "case-006"]
+    write_skipped(run / "evaluation" / "skipped.csv", {})
+    assert not (run / "evaluation" / "skipped.csv").exists(), "the next scorecard lists its own"

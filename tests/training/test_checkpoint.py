@@ -49,6 +49,21 @@ def test_frozen_tensors_are_left_out_and_named(tmp_path):
     assert torch.equal(other.vision.stem.weight, before)
 
 
+def test_the_loss_scale_of_fp16_goes_on_where_it_was(tmp_path):
+    """A resume that began again at 65536 would skip steps until the scale has fallen."""
+    model, scaler = Model(), torch.amp.GradScaler("cpu", init_scale=512.0, growth_interval=3)
+    optimizer = build_optimizer(model, dict.fromkeys((name for name, _ in model.named_parameters()), 0.1), 0.0, 1.0)
+    for _ in range(4):  # grows once
+        scaler.scale(model.heads(torch.ones(1, 2)).sum()).backward()
+        scaler.step(optimizer)
+        scaler.update()
+    save_state(tmp_path / "state.safetensors", model, optimizer, Progress(step=4), scaler=scaler)
+    fresh = torch.amp.GradScaler("cpu")
+    load_state(tmp_path / "state.safetensors", model, optimizer, scaler=fresh)
+    assert fresh.state_dict() == scaler.state_dict()
+    assert fresh.get_scale() == 1024.0
+
+
 def test_running_statistics_of_a_trained_tower_are_kept(tmp_path):
     """They have no gradient and no glob names them, yet training moves them."""
     model = Model()

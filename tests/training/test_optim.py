@@ -9,7 +9,9 @@ from transformers import BertConfig, DistilBertConfig, SiglipVisionConfig, ViTCo
 
 from medley.encoders.text import TextSpec, build_text
 from medley.encoders.vision2d import VisionSpec, build_vision, describe_vision
-from medley.training.optim import build_optimizer, depths, parameter_groups, rate_factor, set_rates
+from medley.families import get_family
+from medley.training.battery import Subject
+from medley.training.optim import build_optimizer, decayed, depths, parameter_groups, rate_factor, set_rates
 
 SMALL = {"hidden_size": 32, "num_hidden_layers": 3, "num_attention_heads": 2, "intermediate_size": 64}
 
@@ -114,3 +116,27 @@ def test_set_rates_keeps_the_ratio_between_groups():
     assert isinstance(optimizer, torch.optim.AdamW)
     set_rates(optimizer, 0.5)
     assert sorted({group["lr"] for group in optimizer.param_groups}) == pytest.approx([5e-4, 5e-3])
+
+
+def test_only_maps_are_decayed_in_the_family_itself():
+    """A decayed prevalence bias would drift to one half, and a decayed position table to no position."""
+    subject = Subject(get_family("cxr_reasoner"))
+    model = subject.model()
+    kept = {name for name, _ in model.named_parameters()} - decayed(model)
+    for name in ("heads.fused.bias_CO", "queries.fused.queries_CD", "bridge.view_VD", "bridge.no_note_KD"):
+        assert name in kept
+    assert any(name.endswith("cls_token") for name in kept)
+    assert any(name.endswith("pos_embed") for name in kept)
+    assert any(name.endswith("word_embeddings.weight") for name in kept)
+    assert {"heads.fused.weight_COD", "bridge_patches.0.weight"} <= decayed(model)
+    assert any("attn" in name for name in decayed(model))
+
+
+@pytest.mark.parametrize("config", [SiglipVisionConfig(**SMALL, image_size=48, patch_size=16), ViTConfig(**SMALL)])
+def test_position_tables_of_the_hub_are_not_decayed(config):
+    from transformers import AutoModel
+
+    model = AutoModel.from_config(config)
+    kept = {name for name, _ in model.named_parameters()} - decayed(model)
+    assert any("position_embedding" in name for name in kept)
+    assert any("patch_embed" in name for name in decayed(model))

@@ -38,6 +38,8 @@ def fails(change: dict) -> str:
         ({"data": {"cases": "a.parquet"}}, "without cohort, cases must be the path of a case table and splits"),
         ({"data": {"cases": 40}}, "without cohort"),
         ({"trainer": {"devices": 0}}, "'trainer.devices'"),
+        ({"evaluate": {"sensitivity": 0.8}}, "sensitivity 0.8 changes nothing with thresholds max_f1"),
+        ({"evaluate": {"calibration": "plat"}}, "'evaluate.calibration'"),
     ],
 )
 def test_a_mistake_is_named(change, said):

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import typer
 
@@ -11,6 +12,10 @@ from medley.cli.progress import console, quiet_lightning, ticker
 from medley.core.errors import MedleyError
 from medley.core.files import write_text
 from medley.core.seeds import generator
+
+if TYPE_CHECKING:
+    from medley.data.source import Source
+    from medley.serving.predictor import Predictor
 
 
 def run_demo(families: Sequence[str], out: Path, batch: int) -> Path:
@@ -22,22 +27,22 @@ def run_demo(families: Sequence[str], out: Path, batch: int) -> Path:
     for family in families:
         console.rule(family)
         parts.append(_family(family, out / family, batch))
-    body = page.paragraph(
+    lead = (
         "Everything on this page was made just now on this machine from generated cases. It shows that the whole "
-        "system works, and says nothing of any patient.",
-        lead=True,
+        "system works, and says nothing of any patient."
     )
     path = out / "index.html"
-    write_text(path, page.document("Medley demo", body + "".join(parts), stamp="Generated cases, not patients"))
+    stamps = ["Generated cases, not patients"]
+    write_text(path, page.document("Medley demo", page.paragraph(lead) + "".join(parts), stamps=stamps))
     return path
 
 
 def _family(family: str, run: Path, batch: int) -> str:
+    """Its part of the page: the scorecard, cases of the test part, and how it was trained."""
     from medley.evaluation import page
-    from medley.evaluation.headline import headline
+    from medley.evaluation.scorecard_page import scorecard_body
     from medley.serving import scoring
-    from medley.serving.picture import draw_answer
-    from medley.serving.predictor import Request, load
+    from medley.serving.predictor import load
     from medley.training.recipe import load_recipe
     from medley.training.stages import train
 
@@ -47,12 +52,31 @@ def _family(family: str, run: Path, batch: int) -> str:
         train(recipe, run, resume=done, say=console.print, tick=tick)
         predictor = load(run)
         source = scoring.own_source(predictor, tick)
-        scoring.fit_run_thresholds(predictor, source, run, tick)
-        command = f"medley demo {family}"
-        card, _ = scoring.evaluate_run(predictor, source, "test", run / "evaluation", command, tick)
-    pictures = []
-    chosen = generator("demo", recipe.seed).permutation(len(source.parts["test"]))[:batch]
-    for index in chosen:
+        scoring.fit_on_dev(predictor, source, tick)
+        scored = scoring.evaluate_run(
+            predictor, source, "test", run / "evaluation", f"medley demo {family}", own=source, tick=tick
+        )
+    curves = sorted(run.glob("*-*/curves.png"))
+    return "".join(
+        [
+            page.heading(family),
+            scorecard_body(scored.card, scored.pictures, scored.examples, anchor=f"{family}-remarks"),
+            page.heading("Cases of the test part"),
+            *_cases(predictor, source, run, batch),
+            page.heading("How it was trained"),
+            page.gallery([page.figure(path.read_bytes(), f"Training, stage {path.parent.name}") for path in curves]),
+        ]
+    )
+
+
+def _cases(predictor: Predictor, source: Source, run: Path, batch: int) -> Iterator[str]:
+    """Studies of the test part by a keyed draw: film and note, findings, and the differential in words."""
+    from medley.evaluation import page
+    from medley.serving.picture import draw_answer
+    from medley.serving.predictor import Request
+
+    drawn = generator("demo", predictor.recipe.seed).permutation(len(source.parts["test"]))[:batch]
+    for index in drawn:
         case = source.parts["test"][int(index)]
         note = source.notes.get(case.case_id)
         films = [f"{image.view}={image.path}" for image in case.images]
@@ -60,32 +84,8 @@ def _family(family: str, run: Path, batch: int) -> str:
         picture = draw_answer(answer, note, case.labels)
         write_picture(run / "cases" / f"{case.case_id}.png", picture)
         caption = f"{case.case_id}: film and note, findings against their thresholds, and where they were read."
-        words = page.folded("The differential in words", page.bullets(answer.differential.text.splitlines()))
-        pictures.append(page.figure(picture, caption) + words)
-    journal = sorted(run.glob("*-*/curves.png"))
-    return "".join(
-        [
-            page.heading(family),
-            page.paragraph(headline(card), lead=True),
-            page.table(("metric", "value", "95 % interval"), _rows(card)),
-            page.gallery([page.figure(path.read_bytes(), f"Training, stage {path.parent.name}") for path in journal]),
-            page.heading("Cases of the test part"),
-            *pictures,
-            page.paragraph(f"The whole scorecard: {(run / 'evaluation' / 'scorecard.html').resolve()}"),
-        ]
-    )
-
-
-def _rows(card) -> list[tuple[str, str, str]]:
-    rows = []
-    for name in ("auroc_macro", "image_only/auroc_macro", "text_only/auroc_macro", "f1_macro", "ece"):
-        metric = card.metrics.get(name)
-        if metric is not None:
-            value = "null: " + str(metric.error) if metric.value is None else f"{metric.value:.3f}"
-            rows.append((name, value, f"{metric.ci95[0]:.3f} to {metric.ci95[1]:.3f}" if metric.ci95 else ""))
-    probe = card.floors["thumbnail_probe"]["auroc_macro"]
-    rows.append(("floor: logistic regression on thumbnails", f"{probe:.3f}" if probe is not None else "null", ""))
-    return rows
+        yield page.figure(picture, caption)
+        yield page.folded("The differential in words", page.bullets(answer.differential.text.splitlines()))
 
 
 def write_picture(path: Path, png: bytes) -> None:

@@ -16,42 +16,62 @@ def evaluate(
     ] = None,
     splits: Annotated[Path | None, typer.Option(help="The split manifest of --cases.")] = None,
     part: Annotated[str, typer.Option(help="Which part is scored: train, dev or test.")] = "test",
+    controls: Annotated[
+        bool, typer.Option("--controls", help="Also train the recipe on shuffled labels, which must score 0.5.")
+    ] = False,
+    unfinished: Annotated[
+        bool, typer.Option("--unfinished", help="Score the best weights so far of a run still in training.")
+    ] = False,
     out: Annotated[Path | None, typer.Option(help="Where to write; default RUN/evaluation.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the scorecard as JSON.")] = False,
 ) -> None:
-    """Predict a part, score it with intervals and floors, and write scorecard, predictions, tables and pictures.
+    """Predict a part, score it with intervals beside its floors, and write scorecard, predictions, tables and page.
 
-    Thresholds are fitted on the run's own dev part, never on what is scored.
+    Thresholds and calibration are fitted on the run's own dev part, never on what is scored. The floors are the same
+    studies with black images, with another patient's images and without notes; what learns from thumbnails alone; and
+    answers that are always the same.
+
+    Exit 1 when studies without a readable film were left out: skipped.csv lists them, the scorecard counts them.
     """
     import json
 
-    from medley.cli.progress import console, ticker
+    from medley.cli.progress import console, quiet_lightning, ticker
+    from medley.cli.scores import print_scores
     from medley.core.errors import MedleyError, choose
     from medley.data.source import PARTS
-    from medley.evaluation.headline import headline
     from medley.serving import scoring
     from medley.serving.predictor import load
 
     choose(part, dict.fromkeys(PARTS), "part")
     if (cases is None) != (splits is None):
         raise MedleyError("--cases and --splits go together: a table is scored by the parts of its own manifest")
-    predictor = load(run)
+    predictor = load(run, unfinished=unfinished)
     folder = out or Path(predictor.facts["run"]) / "evaluation"
+    if controls:
+        quiet_lightning()
     with ticker() as tick:
-        if predictor.thresholds is None or cases is None:
+        own = None
+        try:
             own = scoring.own_source(predictor, tick)
-        if predictor.thresholds is None:
-            scoring.fit_run_thresholds(predictor, own, Path(predictor.facts["run"]), tick)
-        source = own if cases is None else scoring.other_source(predictor, cases, splits, tick)  # type: ignore[arg-type]
-        card, _ = scoring.evaluate_run(predictor, source, part, folder, str(context.obj), tick)
+        except MedleyError as error:  # another table is scored without them, if need be, and the scorecard says so
+            if cases is None or controls or not scoring.fitted(predictor):
+                raise
+            console.print(f"without the floors that learn from the data of the training: {error}")
+        if own is not None and not scoring.fitted(predictor):
+            scoring.fit_on_dev(predictor, own, tick)
+        source = scoring.other_source(predictor, cases, splits, part, tick) if cases and splits else own
+        assert source is not None
+        scored = scoring.evaluate_run(
+            predictor, source, part, folder, str(context.obj), own=own, controls=controls, say=console.print, tick=tick
+        )
+    card = scored.card
     if as_json:
         typer.echo(json.dumps(card.as_json()))
-        return
-    console.print(headline(card))
-    for name in ("auroc_macro", "image_only/auroc_macro", "text_only/auroc_macro", "ap_macro", "f1_macro", "ece"):
-        metric = card.metrics.get(name)
-        if metric is not None:
-            interval = f" [{metric.ci95[0]:.3f}, {metric.ci95[1]:.3f}]" if metric.ci95 else ""
-            shown = f"{metric.value:.3f}{interval}" if metric.value is not None else f"null: {metric.error}"
-            typer.echo(f"{name:<26} {shown}")
+        raise typer.Exit(1 if scored.left_out else 0)
+    print_scores(card)
+    for warning in card.warnings:
+        console.print(f"warning: {warning}", style="yellow")
     typer.echo(f"{folder / 'scorecard.html'}")
+    if scored.left_out:
+        console.print(f"skipped: {folder / 'skipped.csv'}", soft_wrap=True)
+        raise typer.Exit(1)

@@ -160,10 +160,22 @@ def _summary(table: CaseTable, reading: Reading, out: Path) -> dict[str, Any]:
         "views": dict(Counter(image.view for case in table.cases for image in case.images).most_common()),
         "text": dict(Counter(section for case in table.cases for section in case.text).most_common()),
         "labels": counts,
-        "official_splits": sorted({name for case in table.cases for name in case.truth.get("official_split", {})}),
+        "boxes": sum(len(case.truth.get("boxes", ())) for case in table.cases),
+        "official_splits": _official_splits(table),
         "left_out": reading.left_out,
         "remarks": list(reading.remarks),
     }
+
+
+def _official_splits(table: CaseTable) -> dict[str, dict[str, int]]:
+    """name -> part -> studies that it has here."""
+    from collections import Counter
+
+    found: dict[str, Counter[str]] = {}
+    for case in table.cases:
+        for name, part in case.truth.get("official_split", {}).items():
+            found.setdefault(name, Counter())[part] += 1
+    return {name: dict(found[name]) for name in sorted(found)}
 
 
 def _print(summary: dict[str, Any], as_json: bool) -> None:
@@ -186,7 +198,10 @@ def _print(summary: dict[str, Any], as_json: bool) -> None:
         for label, counts in summary["labels"].items():
             table.add_row(label, *(str(number) for number in counts.values()))
         console.print(table)
-    if summary["official_splits"]:
-        console.print("official splits (medley split --official): " + ", ".join(summary["official_splits"]))
+    if summary["boxes"]:
+        console.print(f"boxes: {summary['boxes']}")
+    for name, parts in summary["official_splits"].items():
+        how = f"medley split --official {name}" if "test" in parts else "without its test part: cannot be split by it"
+        console.print(f"official split {name}: {', '.join(f'{p} {n}' for p, n in parts.items())} ({how})")
     for remark in summary["remarks"]:
         console.print(f"- {remark}", soft_wrap=True)

@@ -1,4 +1,4 @@
-"""`medley notes`: write the notes that a model may read beside the films of a case table."""
+"""`medley notes`: write the notes that a model may read beside the films of a case table, and audit them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,10 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-app = typer.Typer(help="Notes beside the films: make them by a regime.", no_args_is_help=True)
+app = typer.Typer(
+    help="Notes beside the films: make them by a regime, and see whether they give the labels away.",
+    no_args_is_help=True,
+)
 
 
 @app.callback()
@@ -24,7 +27,8 @@ def make(
         typer.Option(
             "--regime",
             help="none: no notes · real: the table's own indication, history, note · sim: drawn from a causal model "
-            "given the labels (a simulation, never a clinical result).",
+            "given the labels (a simulation, never a clinical result) · seed_leaky: written out of the labels, for the "
+            "audit to catch.",
         ),
     ],
     out: Annotated[Path, typer.Option("--out", help="File to write (JSONL; the first line is its stamp).")],
@@ -65,5 +69,48 @@ def make(
         console.print(f"{share}, {summary['mean_words']:.1f} words a note", highlight=False)
     else:
         console.print("no study has a note", highlight=False)
+    if regime == "seed_leaky":
+        console.print("these notes give the labels away: they are for medley notes audit to catch", highlight=False)
     for example in summary["examples"]:
         console.print(f"  {example}", highlight=False, markup=False)
+
+
+@app.command("audit")
+def audit(
+    notes: Annotated[Path, typer.Argument(help="File of notes (medley notes make).")],
+    cases: Annotated[Path, typer.Option("--cases", help="The case table that the notes belong to.")],
+    splits: Annotated[
+        Path | None, typer.Option("--splits", help="Split manifest: labels of test are then left alone (check 10).")
+    ] = None,
+    run: Annotated[
+        str | None, typer.Option("--run", help="A trained run, asked again with other notes (checks 4 to 7, 11).")
+    ] = None,
+    budget_macro: Annotated[float, typer.Option(help="Largest AUROC of text alone, mean over the labels.")] = 0.70,
+    budget_label: Annotated[float, typer.Option(help="Largest AUROC of text alone, each label.")] = 0.85,
+    bert: Annotated[Path | None, typer.Option(help="Folder of a BERT: a third probe, frozen (check 2).")] = None,
+    films: Annotated[bool, typer.Option(help="Read films for check 4; without a run it needs them.")] = True,
+    seed: Annotated[int, typer.Option("--seed", help="Seeds folds, permutations and resamples.")] = 0,
+    out: Annotated[Path | None, typer.Option("--out", help="Write the verdict to this JSON file as well.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the verdict as JSON.")] = False,
+) -> None:
+    """Do these notes give the labels away? Eleven checks; exit 1 where one fails.
+
+    1 findings named · 2 text-only probes · 3 words as codes · 4 notes of permuted labels · 5 swapped notes ·
+    6 no note, one note for all · 7 grey films · 8 column order · 9 determinism · 10 copies between parts ·
+    11 real text that names findings. Films are read for check 4 where the notes have a rule.
+    """
+    import json
+
+    from medley.cli.notes_audit import audit_file, print_audit
+    from medley.core.files import write_json
+
+    found = audit_file(notes, cases, splits, run, (budget_macro, budget_label), bert, films, seed)
+    verdict = {"notes": str(notes), "cases": str(cases), "run": run, **found.as_json()}
+    if out is not None:
+        write_json(out, verdict)
+    if as_json:
+        typer.echo(json.dumps(verdict, ensure_ascii=False))
+    else:
+        print_audit(found)
+    if not found.passed:
+        raise typer.Exit(1)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -34,9 +34,9 @@ def films(
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     from medley.core.errors import MedleyError
-    from medley.data.preprocess.batch import find_films, preprocess_films
+    from medley.data.preprocess.batch import find_films, passed_over, preprocess_films
 
-    found = find_films(source, out)
+    found, others = find_films(source, out), passed_over(source, out)
     columns = (TextColumn("films"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task("films", total=len(found))
@@ -44,12 +44,16 @@ def films(
     skipped = [row for row in rows if row.error]
     doubtful = [row for row in rows if row.warnings]
     if as_json:
-        counts = {"out": str(out), "written": len(rows) - len(skipped), "with_warnings": len(doubtful)}
+        counts: dict[str, Any] = {"out": str(out), "written": len(rows) - len(skipped), "with_warnings": len(doubtful)}
+        counts["passed_over"] = dict(others.most_common())
         typer.echo(json.dumps(counts | {"skipped": [{"source": row.source, "error": row.error} for row in skipped]}))
     else:
         typer.echo(f"{len(rows) - len(skipped)} films written to {out}; films.csv tells of each")
         if doubtful:
             typer.echo(f"{len(doubtful)} films with warnings; the first: {doubtful[0].source}: {doubtful[0].warnings}")
+        if others:
+            kinds = ", ".join(f"{ending or 'no ending'} {number}" for ending, number in others.most_common())
+            typer.echo(f"{others.total()} files passed over, which are no films: {kinds}")
         if skipped:
             typer.echo(f"{len(skipped)} files skipped; the first: {skipped[0].error}")
     if len(skipped) == len(rows):

@@ -28,7 +28,10 @@ def split(
     official: Annotated[
         str | None, typer.Option("--official", help="The published split of this name, e.g. chexpert, mimic_cxr.")
     ] = None,
-    fractions: Annotated[str, typer.Option("--fractions", help="Shares of train, dev, test.")] = "0.7,0.1,0.2",
+    fractions: Annotated[
+        str,
+        typer.Option("--fractions", help="Shares of train, dev, test; 0,0,1 makes a table that is only scored."),
+    ] = "0.7,0.1,0.2",
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
     """Part the patients of a case table into train, dev and test; no patient is ever in two parts."""

@@ -26,7 +26,10 @@ def save_tensors(path: Path | str, tensors: Mapping[str, torch.Tensor], facts: M
     with whole_file(path) as temporary:
         temporary.touch()
         mode = temporary.stat().st_mode  # of any new file here; safetensors makes its own readable by the owner alone
-        save_file(plain, temporary, metadata={key: json.dumps(value) for key, value in facts.items()})
+        try:
+            save_file(plain, temporary, metadata={key: json.dumps(value) for key, value in facts.items()})
+        except SafetensorError as error:  # what it makes of a full disk
+            raise MedleyError(f"cannot write {path}: {error}") from error
         temporary.chmod(mode)
 
 

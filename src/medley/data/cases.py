@@ -8,6 +8,7 @@ relative to the table's folder, so that a folder can be moved.
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import math
 from collections.abc import Iterable, Sequence
@@ -104,8 +105,10 @@ def write_cases(path: Path | str, cases: Sequence[Case], labels: Sequence[str]) 
         columns[f"label/{label}"] = [None if math.isnan(value) else value for value in values]
         schema[f"label/{label}"] = pl.Float32
     frame = pl.DataFrame({name: columns[name] for name in schema}, schema=schema)
+    content = io.BytesIO()  # written by us: of a full disk, polars says "File out of specification"
+    frame.write_parquet(content)
     with whole_file(path) as temporary:
-        frame.write_parquet(temporary)
+        temporary.write_bytes(content.getbuffer())
     return CaseTable(tuple(cases), tuple(labels), path)
 
 

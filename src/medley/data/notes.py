@@ -3,6 +3,7 @@
 none    no note for anybody: the honest baseline
 real    what the case table holds of text written before the film (indication, history, note), without de-id marks
 sim     drawn from a causal model given the labels (`notes_sim`); `strength` dials how much a note knows
+seed_leaky   written out of the labels (`notes_leaky`): what `medley notes audit` must catch, for nothing else
 
 Findings and impression were written from the film and are never a note. Every file of notes says its regime, strength,
 seed and causal table, so that a score can say what the model was allowed to read.
@@ -20,6 +21,7 @@ from typing import Any
 from medley.core.errors import MedleyError, choose, nearest
 from medley.core.files import whole_file
 from medley.core.records import INPUT_SECTIONS, Case
+from medley.data.notes_leaky import leaky_note
 from medley.data.notes_sim import causal_table, simulate_note
 
 MAX_CHARS = 20_000  # a longer "note" is a whole record or a broken file
@@ -63,6 +65,13 @@ def make_stamped_notes(cases: Sequence[Case], regime: str, strength: float = 1.0
     return Notes(regime, float(strength), seed, causal_table().digest if regime == "sim" else "", notes)
 
 
+def rewriter(regime: str, strength: float, seed: int) -> Callable[[Sequence[Case]], dict[str, str | None]] | None:
+    """What writes such notes anew for any cases, or None where no rule does: real text, and regimes not of ours."""
+    if regime in ("none", "real") or regime not in REGIMES:
+        return None
+    return lambda cases: make_notes(cases, regime, strength, seed)
+
+
 def _none(case: Case, strength: float, seed: int) -> None:
     return None
 
@@ -74,7 +83,12 @@ def _real(case: Case, strength: float, seed: int) -> str | None:
     return " ".join(dict.fromkeys(part for part in parts if part)) or None
 
 
-REGIMES: dict[str, Callable[[Case, float, int], str | None]] = {"none": _none, "real": _real, "sim": simulate_note}
+REGIMES: dict[str, Callable[[Case, float, int], str | None]] = {
+    "none": _none,
+    "real": _real,
+    "sim": simulate_note,
+    "seed_leaky": leaky_note,
+}
 
 
 def clean_note(note: object, where: str) -> str | None:

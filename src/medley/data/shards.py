@@ -18,12 +18,8 @@ import fcntl
 import hashlib
 import io
 import json
-import multiprocessing
 import os
-import threading
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -34,12 +30,13 @@ import numpy as np
 from medley.core.errors import MedleyError, UnreadableImage
 from medley.core.files import read_json, sha256, whole_file, write_json, write_text
 from medley.core.records import Film, ImageRef
+from medley.core.workers import processes
 from medley.data.cases import CaseTable
 from medley.data.preprocess.film import PREPROCESSING_VERSION, read_film, settle_view
 from medley.data.preprocess.geometry import fit, place
 
 FILMS_PER_SHARD = 4096
-_SHARD_BYTES = 256 * 2**20  # and never more than this in memory
+_SHARD_BYTES = 32 * 2**20  # what a kill may lose, and all that is held in memory: 128 films of 512 px
 
 
 @dataclass(frozen=True)
@@ -111,10 +108,10 @@ def build_shards(
         kept, added = len(images) - len(todo), 0
         numbers = _free_numbers(out)
         size = max(1, min(FILMS_PER_SHARD, _SHARD_BYTES // px**2))
-        with _decoder(workers) as decode:
+        with processes(workers) as spread_over:
             for start in range(0, len(todo), size):
                 part = todo[start : start + size]
-                films = decode([(image, px) for _, image in part])
+                films = spread_over(_decode, [(image, px) for _, image in part])
                 rows: list[tuple[str, str, int, int]] = []
                 pixels = np.empty((len(part), px, px), np.uint8)
                 for done, ((key, image), film) in enumerate(zip(part, films, strict=True), start=start + 1):
@@ -155,35 +152,6 @@ def _decode(job: tuple[ImageRef, int]) -> Film | str:
     except UnreadableImage as error:
         return str(error)
     return Film(raw.view, *fit(raw.pixels, px))
-
-
-@contextmanager
-def _decoder(workers: int) -> Iterator[Callable[[list], Iterator[Film | str]]]:
-    """A map over jobs, in order: in this process, or in `workers` fresh ones (a forked polars can hang)."""
-    if workers == 1:
-        yield lambda jobs: map(_decode, jobs)
-        return
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(workers, mp_context=context, initializer=_end_with_parent) as pool:
-        try:
-            yield lambda jobs: pool.map(_decode, jobs, chunksize=8)
-        except BrokenProcessPool as error:
-            cure = "finished shards are kept; run the same command with fewer --workers"
-            raise MedleyError(f"a worker process was killed, which is mostly a lack of memory; {cure}") from error
-        finally:
-            pool.shutdown(cancel_futures=True)
-
-
-def _end_with_parent() -> None:
-    """A worker whose parent was killed would wait for work for ever."""
-    parent = multiprocessing.parent_process()
-    assert parent is not None
-
-    def wait_and_end() -> None:
-        parent.join()
-        os._exit(1)
-
-    threading.Thread(target=wait_and_end, daemon=True).start()
 
 
 def _write_shard(out: Path, number: int, pixels: np.ndarray, rows: Sequence[tuple], safe: int) -> None:
@@ -292,7 +260,10 @@ class Shards:
         return len(self._rows)
 
     def __contains__(self, image: ImageRef) -> bool:
-        return image_key(image) in self._rows
+        try:
+            return image_key(image) in self._rows
+        except UnreadableImage:  # there is no such file
+            return False
 
     def __reduce__(self) -> tuple[Any, ...]:
         return open_shards, (self.path, self.px)

@@ -19,7 +19,7 @@ import numpy as np
 from pydantic import Field, model_validator
 
 from medley.core.config import Config
-from medley.core.errors import MedleyError
+from medley.core.errors import MedleyError, UnreadableImage
 from medley.core.records import Case, Film, ImageRef, Study
 from medley.data.cases import CaseTable, read_cases
 from medley.data.policies import LabelPolicy
@@ -28,6 +28,7 @@ from medley.data.splits import SplitManifest, make_split, read_splits
 
 Progress = Callable[[str, int, int], None]  # what is being made, how many of it are done, of how many
 PARTS = ("train", "dev", "test")
+_WORTH_PROCESSES = 500  # films; fewer are decoded before other processes have started
 
 
 class HasView(Protocol):
@@ -41,17 +42,31 @@ class HasView(Protocol):
 V = TypeVar("V", bound=HasView)
 
 
+class LeakBudget(Config):
+    """How well text alone may tell the labels: the largest AUROC of a probe that sees the notes and no film."""
+
+    macro: float = Field(0.70, ge=0.5, le=1)
+    """Mean over the labels."""
+    label: float = Field(0.85, ge=0.5, le=1)
+    """Each label."""
+
+
 class NotesConfig(Config):
     """Which clinical notes the model reads beside the film."""
 
-    regime: Literal["none", "real", "sim"] = "real"
-    """none: no study has one; real: the table's indication, history and note sections; sim: the simulation."""
+    regime: Literal["none", "real", "sim", "seed_leaky"] = "real"
+    """none: no study has one; real: the table's indication, history and note sections; sim: the simulation; seed_leaky:
+    notes that give the labels away, the audit's positive control."""
     strength: float = Field(1.0, ge=0, le=1)
     """sim only: scales what the notes give away, 0 nothing, 1 the table of causes."""
     seed: int = 0
     """sim only: seeds the notes."""
     file: str | None = None
     """A file of `medley notes make`, read instead of making them; it must be of this regime."""
+    leak_budget: LeakBudget = LeakBudget()
+    """What the audit before training lets the notes give away."""
+    i_know_this_leaks: bool = False
+    """Train even where the audit stops the notes; the run, its scorecards and its answers are marked as leaky."""
 
 
 class DataConfig(Config):
@@ -100,13 +115,26 @@ class Source:
     policy: LabelPolicy
     notes: Mapping[str, str | None]
     read_film: Callable[[ImageRef], Film]
-    unreadable: frozenset[str]  # paths of films that cannot be decoded: left out, and counted in data.json
+    unreadable: Mapping[str, str]  # path of a film that cannot be decoded -> why: left out, and counted in data.json
 
     @cached_property
     def parts(self) -> dict[str, list[Case]]:
         """train, dev, test: the cases that have a readable film of a wanted view."""
         picked = {part: self.table.pick(ids) for part, ids in self.manifest.parts.items()}
         return {part: [case for case in cases if self._films(case)] for part, cases in picked.items()}
+
+    def left_out(self, part: str) -> dict[str, str]:
+        """Case id -> why, of the studies of a part that have no film, or none that can be read.
+
+        A study with films of other views alone is not among them: the recipe does not ask for it.
+        """
+        kept = {case.case_id for case in self.parts[part]}
+        reasons = {}
+        for case in self.table.pick(self.manifest.parts[part]):
+            wanted = [image for image in case.images if image.view in self.config.views]
+            if case.case_id not in kept and (wanted or not case.images):
+                reasons[case.case_id] = self.unreadable[wanted[0].path] if wanted else "the case table names no film"
+        return reasons
 
     def _films(self, case: Case) -> list[ImageRef]:
         return [i for i in case.images if i.view in self.config.views and i.path not in self.unreadable]
@@ -138,11 +166,13 @@ class Source:
         return {name: float(positive[i] / known[i]) if known[i] else 0.5 for i, name in enumerate(self.labels)}
 
 
-def open_source(config: DataConfig, image_px: int, progress: Progress | None = None) -> Source:
+def open_source(
+    config: DataConfig, image_px: int, progress: Progress | None = None, needed: Sequence[str] = PARTS
+) -> Source:
     """Open a recipe's data: generate or read the table, split it, write the notes, decode the films on all cores.
 
-    Films that cannot be decoded are left out and listed. Raises MedleyError where a part has no case left, or a label
-    is unknown.
+    Films that cannot be decoded are left out and listed. Raises MedleyError where a part of `needed` has no case left,
+    or a label is unknown.
     """
     from medley.core.labels import require_labels
 
@@ -155,7 +185,8 @@ def open_source(config: DataConfig, image_px: int, progress: Progress | None = N
         raise MedleyError(f"{table.path} has no label column; there is nothing to learn or score")
     policy = LabelPolicy(config.uncertain, config.blank)
     policy.check(labels)
-    read_film, unreadable = _film_reader(config, table, image_px, workers, progress)
+    parts = [case_id for part in needed for case_id in manifest.parts.get(part, ())]
+    read_film, unreadable = _film_reader(config, table, parts, image_px, workers, progress)
     source = Source(
         config=config,
         table=table,
@@ -166,7 +197,7 @@ def open_source(config: DataConfig, image_px: int, progress: Progress | None = N
         read_film=read_film,
         unreadable=unreadable,
     )
-    for part in PARTS:
+    for part in needed:
         if not source.parts.get(part):
             raise MedleyError(f"{table.path}: the part '{part}' has no study with a film of {', '.join(config.views)}")
     return source
@@ -184,6 +215,13 @@ def _notes(config: NotesConfig, table: CaseTable) -> dict[str, str | None]:
     if lacking:
         raise MedleyError(f"{config.file} lacks {len(lacking)} cases of {table.path}, first '{lacking[0]}'")
     return dict(read.notes)
+
+
+def preprocessing_versions() -> dict[str, int]:
+    """Kind of image -> version of the path from its bytes to pixels. A model reads pixels of its own version only."""
+    from medley.data.preprocess.film import PREPROCESSING_VERSION
+
+    return {"film": PREPROCESSING_VERSION}
 
 
 def cache_folder() -> Path:
@@ -209,21 +247,50 @@ def _table_and_split(config: DataConfig, workers: int, progress: Progress | None
 
 
 def _film_reader(
-    config: DataConfig, table: CaseTable, image_px: int, workers: int, progress: Progress | None
-) -> tuple[Callable[[ImageRef], Film], frozenset[str]]:
-    """How a film is read, and the paths of those that cannot be."""
+    config: DataConfig,
+    table: CaseTable,
+    needed: Sequence[str],
+    image_px: int,
+    workers: int,
+    progress: Progress | None,
+) -> tuple[Callable[[ImageRef], Film], dict[str, str]]:
+    """How a film is read, and path -> why of those that cannot be. Without shards the films of the `needed` cases are
+    decoded once for nothing but that: one bad film must not end a training in its second hour."""
     from medley.data.shards import build_shards, open_shards
 
     if config.shards is None:
-        return partial(_decode, px=image_px), frozenset()
+        images = [i for case in table.pick(needed) for i in case.images if i.view in config.views]
+        return partial(_decode, px=image_px), _undecodable(images, image_px, workers, progress)
     if config.shards != "auto":
         shards = open_shards(config.shards, image_px)
+        why = f"is not in the shards {config.shards}; their skipped.csv lists what could not be read"
         lacking = [image.path for case in table.cases for image in case.images if image not in shards]
-        return shards.film, frozenset(lacking)
+        return shards.film, {path: f"{path} {why}" for path in lacking}
     folder = cache_folder() / "shards" / f"{table.digest}-{image_px}"
     tick = (lambda done, total: progress("decoding films", done, total)) if progress else None
     report = build_shards(table, folder, image_px, workers, tick)
-    return open_shards(folder, image_px).film, frozenset(one.path for one in report.skipped)
+    return open_shards(folder, image_px).film, {one.path: one.reason for one in report.skipped}
+
+
+def _undecodable(images: Sequence[ImageRef], px: int, workers: int, progress: Progress | None) -> dict[str, str]:
+    from medley.core.workers import spread
+
+    found = {}
+    reasons = spread(partial(_why_not, px=px), images, workers if len(images) > _WORTH_PROCESSES else 1)
+    for done, (image, reason) in enumerate(zip(images, reasons, strict=True), start=1):
+        if reason is not None:
+            found[image.path] = reason
+        if progress:
+            progress("checking films", done, len(images))
+    return found
+
+
+def _why_not(image: ImageRef, px: int) -> str | None:
+    try:
+        _decode(image, px)
+    except UnreadableImage as error:
+        return str(error)
+    return None
 
 
 def _decode(image: ImageRef, px: int) -> Film:

@@ -3,7 +3,8 @@
 `hash`        a patient's part depends only on (seed, patient id): stable while the data grow.
 `stratified`  iterative stratification over the patients' labels (`data/stratify.py`): rare labels reach every part.
 `official`    the published parts that a reader left in `truth["official_split"][name]`; where a dataset publishes no
-              dev part, it is drawn from train by patient hash, and the manifest says so.
+              dev part, it is drawn from train by patient hash, and the manifest says so. A table that holds only
+              the published test part gives a test part alone: it is scored, not trained on.
 
 No patient is ever in two parts: checked when a manifest is made, read, and held against a table.
 """
@@ -67,7 +68,9 @@ def make_split(
         assign = choose(by, {"hash": _by_hash, "stratified": _by_stratification}, "way to split")
         part_of = assign(table, seed, shares)
     parts = _collect(table.cases, part_of)
-    wanted = PARTS if official else [part for part, share in zip(PARTS, shares, strict=True) if share > 0]
+    wanted = [part for part, share in zip(PARTS, shares, strict=True) if share > 0]
+    if official:
+        wanted = list(PARTS) if parts["train"] else ["test"]
     empty = [part for part in wanted if not parts[part]]
     if empty:
         patients = len({case.patient_id for case in table.cases})
@@ -193,10 +196,11 @@ def _check_fractions(fractions: Sequence[float]) -> tuple[float, float, float]:
         values = [float(value) for value in fractions]
     except (TypeError, ValueError):
         values = []
-    if len(values) != len(PARTS) or min(values) < 0 or values[0] == 0 or not math.isclose(sum(values), 1, abs_tol=1e-6):
+    if len(values) != len(PARTS) or min(values) < 0 or not math.isclose(sum(values), 1, abs_tol=1e-6):
         said = ",".join(str(value) for value in fractions) if isinstance(fractions, list | tuple) else fractions
         raise MedleyError(
-            f"fractions {said}: three shares of train, dev, test are needed that sum to 1, e.g. 0.7,0.1,0.2"
+            f"fractions {said}: three shares of train, dev, test are needed that sum to 1, e.g. 0.7,0.1,0.2, or 0,0,1 "
+            "for a table that is only scored"
         )
     return values[0], values[1], values[2]
 
@@ -246,10 +250,16 @@ def _official_parts(
     remarks = []
     if unmarked:
         remarks.append(f"{len(unmarked)} patients are in no part of '{name}', first '{unmarked[0]}': left out")
-    for needed in ("train", "test"):
-        if needed not in part_of.values():
-            raise MedleyError(f"the table holds no {needed} part of the official split '{name}'; index that part too")
-    if "dev" not in part_of.values():
+    held = set(part_of.values())
+    if "test" not in held:
+        raise MedleyError(f"the table holds no test part of the official split '{name}'; index that part too")
+    if "train" not in held:
+        remarks.append(f"the table holds no train part of '{name}': it can be scored, not trained on")
+    elif "dev" not in held:
+        if fractions[0] + fractions[1] == 0:
+            raise MedleyError(
+                f"'{name}' publishes no dev part: fractions must give train and dev a share to draw it by"
+            )
         share = fractions[1] / (fractions[0] + fractions[1])
         for patient, part in part_of.items():
             if part == "train" and _hash_share(seed, patient) < share:

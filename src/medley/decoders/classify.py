@@ -7,14 +7,18 @@ from torch import nn
 
 
 class LabelwiseLinear(nn.Module):
-    """logit[c, o] = state[c] . weight[c, o] + bias[c, o]; the bias starts at the log-odds of the label's prevalence."""
+    """logit[c, o] = state[c] . weight[c, o] + bias[c, o].
+
+    Output o is "present" alone, or absent, present, uncertain. The bias of "present" starts at the log-odds of the
+    label's prevalence, the others at 0.
+    """
 
     def __init__(self, prevalence_C: torch.Tensor, dim: int, outputs: int = 1):
         super().__init__()
         self.weight_COD = nn.Parameter(torch.empty(len(prevalence_C), outputs, dim))
         nn.init.trunc_normal_(self.weight_COD, std=0.02)
         bias_CO = torch.zeros(len(prevalence_C), outputs)
-        bias_CO[:, 0] = torch.logit(prevalence_C, eps=0.01)
+        bias_CO[:, 0 if outputs == 1 else 1] = torch.logit(prevalence_C, eps=0.01)
         self.bias_CO = nn.Parameter(bias_CO)
 
     def forward(self, states_BCD: torch.Tensor) -> torch.Tensor:

@@ -1,8 +1,9 @@
-"""Metrics of multi-label classification, from arrays. One sort serves every threshold, every tie and every resample.
+"""Metrics of multi-label classification at thresholds and as probabilities, from arrays; `ranking` has those by order.
 
 Labels are 1, 0 or nan (not known: the case is left out of that label). Every function takes optional case weights
-[..., N], such as the rows that `statistics.patient_weights` draws, and gives one value for each of their rows; without
-weights it gives one number. What is undefined is nan here; the scorecard turns it into null with its reason.
+[N, R], a column a resample, such as `statistics.patient_weights` draws, and gives R values, or [L, R] for several
+labels; without weights, or with [N], it gives one number a label. What is undefined is nan here; the scorecard turns
+it into null with its reason.
 
 Shapes: N cases, L labels, K cases of known label, G groups of equal score, R resamples.
 """
@@ -14,9 +15,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from medley.core.errors import MedleyError
 from medley.core.labels import NO_FINDING
 from medley.core.seeds import generator
+from medley.evaluation.ranking import Ranking, check, rank, ratio
 
 MIN_SUPPORT = 10  # positives and negatives that a label needs to stand in a macro average
 ECE_BINS = 15
@@ -24,96 +25,8 @@ CALIBRATED_DRAWS = 100
 
 
 @dataclass(frozen=True)
-class Ranking:
-    """The cases of known label by rising score, cut where the score changes, so that ties stay together."""
-
-    cases_K: np.ndarray  # index of the case (its column in the weights)
-    positive_K: np.ndarray  # 1.0 or 0.0
-    scores_K: np.ndarray
-    starts_G: np.ndarray  # where each group of equal scores begins
-
-    def masses(self, weights: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
-        """Weight of positives and of negatives in each group: two arrays [..., G]."""
-        if not len(self.cases_K):
-            nothing = np.zeros(1 if weights is None else (*weights.shape[:-1], 1))
-            return nothing, nothing
-        weights_K = np.ones(len(self.cases_K)) if weights is None else np.asarray(weights, float)[..., self.cases_K]
-        positives = np.add.reduceat(weights_K * self.positive_K, self.starts_G, axis=-1)
-        return positives, np.add.reduceat(weights_K, self.starts_G, axis=-1) - positives
-
-
-def rank(labels: np.ndarray, scores: np.ndarray, cases: np.ndarray | None = None) -> Ranking:
-    """Sort one label's cases once. Arrays of more than one axis (several labels) are pooled: `micro`.
-
-    `cases` gives the case of each row, where rows are not cases (images of a study). Raises MedleyError for labels
-    other than 0, 1, nan and for scores that are not finite.
-    """
-    labels, scores = check(labels, scores)
-    if cases is None:
-        cases = np.arange(len(labels))
-    cases = np.broadcast_to(cases.reshape(-1, *[1] * (labels.ndim - 1)), labels.shape)
-    known = ~np.isnan(labels)
-    order = np.argsort(scores[known], kind="stable")
-    sorted_K = scores[known][order]
-    starts_G = np.flatnonzero(np.r_[True, sorted_K[1:] != sorted_K[:-1]]) if len(sorted_K) else np.zeros(0, int)
-    return Ranking(cases[known][order], labels[known][order], sorted_K, starts_G)
-
-
-def check(labels: np.ndarray, scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Both as float arrays of one shape; MedleyError for other labels than 0, 1, nan and for scores not finite."""
-    labels, scores = np.asarray(labels, float), np.asarray(scores, float)
-    if labels.shape != scores.shape:
-        raise MedleyError(f"labels of shape {labels.shape} do not fit scores of shape {scores.shape}")
-    if (wrong := ~(np.isnan(labels) | (labels == 0) | (labels == 1))).any():
-        raise MedleyError(f"a label is {labels[wrong][0]:g}; a label must be 0, 1 or nan (not known)")
-    if not np.isfinite(scores).all():
-        raise MedleyError(f"a score is {scores[~np.isfinite(scores)][0]}; a score must be a finite number")
-    return labels, scores
-
-
-def _ratio(above: np.ndarray, below: np.ndarray) -> np.ndarray:
-    """above / below, nan where below is 0."""
-    return np.divide(above, below, out=np.full(np.shape(below), np.nan), where=np.asarray(below) != 0)
-
-
-def auroc(labels_N: np.ndarray, scores_N: np.ndarray, weights: np.ndarray | None = None) -> np.ndarray:
-    """Area under the ROC curve: the chance that a positive scores above a negative, ties counting half."""
-    return auroc_of(rank(labels_N, scores_N), weights)
-
-
-def auroc_of(ranking: Ranking, weights: np.ndarray | None = None) -> np.ndarray:
-    """AUROC of cases that are sorted already; nan without a positive or without a negative."""
-    positives, negatives = ranking.masses(weights)
-    below = np.cumsum(negatives, axis=-1) - negatives / 2
-    return _ratio((positives * below).sum(-1), positives.sum(-1) * negatives.sum(-1))
-
-
-def average_precision(labels_N: np.ndarray, scores_N: np.ndarray, weights: np.ndarray | None = None) -> np.ndarray:
-    """Average precision: the sum of precision times gained recall over the thresholds, without interpolation."""
-    return average_precision_of(rank(labels_N, scores_N), weights)
-
-
-def average_precision_of(ranking: Ranking, weights: np.ndarray | None = None) -> np.ndarray:
-    """Average precision of cases that are sorted already; nan without a positive."""
-    positives, negatives = ranking.masses(weights)
-    called = np.cumsum((positives + negatives)[..., ::-1], axis=-1)
-    true = np.cumsum(positives[..., ::-1], axis=-1)
-    precision = np.divide(true, called, out=np.zeros_like(true), where=called > 0)
-    return _ratio((positives[..., ::-1] * precision).sum(-1), positives.sum(-1))
-
-
-def curves(ranking: Ranking) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """(false positive rate, recall, precision, threshold), one point for each distinct score from the highest down."""
-    positives, negatives = ranking.masses()
-    true, false = np.cumsum(positives[::-1]), np.cumsum(negatives[::-1])
-    thresholds = ranking.scores_K[ranking.starts_G][::-1]
-    rate, recall = _ratio(false, np.full_like(false, false[-1])), _ratio(true, np.full_like(true, true[-1]))
-    return rate, recall, _ratio(true, true + false), thresholds
-
-
-@dataclass(frozen=True)
 class Confusion:
-    """True and false positives and negatives, each [..., L]."""
+    """True and false positives and negatives, each [L] or [L, R]."""
 
     tp: np.ndarray
     fp: np.ndarray
@@ -122,32 +35,60 @@ class Confusion:
 
     def f1(self) -> np.ndarray:
         """2 tp / (2 tp + fp + fn); nan without a positive, where it would be 0 for the best of systems too."""
-        return np.where(self.tp + self.fn > 0, _ratio(2 * self.tp, 2 * self.tp + self.fp + self.fn), np.nan)
+        return np.where(self.tp + self.fn > 0, ratio(2 * self.tp, 2 * self.tp + self.fp + self.fn), np.nan)
+
+    def precision(self) -> np.ndarray:
+        """tp / (tp + fp); nan where no case is called."""
+        return ratio(self.tp, self.tp + self.fp)
+
+    def recall(self) -> np.ndarray:
+        """tp / (tp + fn), also called sensitivity; nan without a positive."""
+        return ratio(self.tp, self.tp + self.fn)
+
+    def specificity(self) -> np.ndarray:
+        """tn / (tn + fp); nan without a negative."""
+        return ratio(self.tn, self.tn + self.fp)
+
+    def accuracy(self) -> np.ndarray:
+        """(tp + tn) / all; nan without a case. Where a finding is rare, calling nothing has a high one."""
+        return ratio(self.tp + self.tn, self.tp + self.fp + self.fn + self.tn)
+
+    def mcc(self) -> np.ndarray:
+        """Matthews' correlation of call and truth (1975); nan where either has one class only."""
+        sides = (self.tp + self.fp, self.tp + self.fn, self.tn + self.fp, self.tn + self.fn)
+        return ratio(self.tp * self.tn - self.fp * self.fn, np.sqrt(np.prod(sides, axis=0)))
 
     def pooled(self, columns: Sequence[int]) -> Confusion:
         """The counts of these labels together."""
-        return Confusion(*(cell[..., list(columns)].sum(-1) for cell in (self.tp, self.fp, self.fn, self.tn)))
+        return Confusion(*(cell[list(columns)].sum(0) for cell in (self.tp, self.fp, self.fn, self.tn)))
 
 
 def confusion(
     labels_NL: np.ndarray, scores_NL: np.ndarray, thresholds_L: np.ndarray, weights: np.ndarray | None = None
 ) -> Confusion:
-    """Counts at the thresholds; a finding is called where score >= threshold. A nan threshold gives nan counts."""
+    """Counts at the thresholds; a finding is called where score >= threshold. A nan threshold gives nan counts.
+
+    Thresholds are [L], or [N, L] where cases have thresholds of their own (those of two systems, say).
+    """
     labels_NL, scores_NL = check(labels_NL, scores_NL)
-    weights = np.ones(len(labels_NL)) if weights is None else np.asarray(weights, float)
-    unset_L = np.where(np.isnan(thresholds_L), np.nan, 0.0)
-    called, positive, negative = scores_NL >= thresholds_L, labels_NL == 1, labels_NL == 0
+    thresholds_NL = np.broadcast_to(np.asarray(thresholds_L, float), labels_NL.shape)
+    called, positive, negative = scores_NL >= thresholds_NL, labels_NL == 1, labels_NL == 0
     cells = (called & positive, called & negative, ~called & positive, ~called & negative)
-    return Confusion(*(weights @ cell.astype(float) + unset_L for cell in cells))
+    weights = np.ones(len(labels_NL)) if weights is None else np.asarray(weights, float)
+    counts = [cell.T.astype(float) @ weights for cell in cells]
+    unset_L = np.isnan(thresholds_NL).any(axis=0)
+    for count in counts:
+        count[unset_L] = np.nan
+    return Confusion(*counts)
 
 
 def brier(labels_NL: np.ndarray, scores_NL: np.ndarray, weights: np.ndarray | None = None) -> np.ndarray:
-    """Mean squared distance of probability and outcome for each label, [..., L] (Brier 1950)."""
+    """Mean squared distance of probability and outcome for each label, [L] or [L, R] (Brier 1950)."""
     labels_NL, scores_NL = check(labels_NL, scores_NL)
     weights = np.ones(len(labels_NL)) if weights is None else np.asarray(weights, float)
     known = ~np.isnan(labels_NL)
     errors = np.where(known, (scores_NL - np.where(known, labels_NL, 0)) ** 2, 0.0)
-    return _ratio(weights @ errors, weights @ known.astype(float))
+    return ratio(errors.T @ weights, known.T.astype(float) @ weights)
 
 
 def equal_mass_bins(ranking: Ranking, bins: int = ECE_BINS) -> np.ndarray:
@@ -169,10 +110,16 @@ def ece(labels_N: np.ndarray, scores_N: np.ndarray, weights: np.ndarray | None =
 
 def ece_of(ranking: Ranking, weights: np.ndarray) -> np.ndarray:
     """ECE of cases that are sorted already; nan without a case."""
+    from scipy.sparse import csr_array
+
     weights = np.asarray(weights, float)
-    gaps_NB = np.zeros((weights.shape[-1], ECE_BINS))
-    gaps_NB[ranking.cases_K, equal_mass_bins(ranking)] = ranking.scores_K - ranking.positive_K
-    return _ratio(np.abs(weights @ gaps_NB).sum(-1), weights[..., ranking.cases_K].sum(-1))
+    gaps_K, known_K = ranking.scores_K - ranking.positive_K, np.ones(len(ranking.cases_K))
+    # the sorted cases of a bin stand together: a row a bin adds up the weighted gaps, one more row the weights
+    ends_B = np.cumsum(np.bincount(equal_mass_bins(ranking), minlength=ECE_BINS))
+    rows = np.r_[0, ends_B, ends_B[-1] + len(known_K)]
+    adder = csr_array((np.r_[gaps_K, known_K], np.tile(ranking.cases_K, 2), rows), shape=(ECE_BINS + 1, len(weights)))
+    sums = adder @ weights
+    return ratio(np.abs(sums[:-1]).sum(0), sums[-1])
 
 
 def ece_if_calibrated(labels_N: np.ndarray, scores_N: np.ndarray, *key: object) -> float:
@@ -180,11 +127,24 @@ def ece_if_calibrated(labels_N: np.ndarray, scores_N: np.ndarray, *key: object) 
     ranking = rank(labels_N, scores_N)
     if not len(ranking.cases_K):
         return float("nan")
-    bin_K, rng, total = equal_mass_bins(ranking), generator("ece if calibrated", *key), 0.0
+    starts_B = np.flatnonzero(np.diff(equal_mass_bins(ranking), prepend=-1))  # of the bins that hold a case
+    rng, total = generator("ece if calibrated", *key), 0.0
     for _ in range(CALIBRATED_DRAWS):
-        gaps_K = ranking.scores_K - (rng.random(len(bin_K)) < ranking.scores_K)
-        total += np.abs(np.bincount(bin_K, gaps_K, ECE_BINS)).sum() / len(bin_K)
+        gaps_K = ranking.scores_K - (rng.random(len(ranking.scores_K)) < ranking.scores_K)
+        total += np.abs(np.add.reduceat(gaps_K, starts_B)).sum() / len(gaps_K)
     return total / CALIBRATED_DRAWS
+
+
+def reliability(labels_N: np.ndarray, scores_N: np.ndarray) -> tuple[tuple, tuple, tuple]:
+    """(mean score, share of positives, cases) of each bin of `ece` that holds a case, by rising score."""
+    ranking = rank(labels_N, scores_N)
+    bin_K = equal_mass_bins(ranking)
+    cases_B = np.bincount(bin_K, minlength=ECE_BINS)
+    held = cases_B > 0
+    said, happened = (
+        np.bincount(bin_K, of, ECE_BINS)[held] / cases_B[held] for of in (ranking.scores_K, ranking.positive_K)
+    )
+    return tuple(said.tolist()), tuple(happened.tolist()), tuple(cases_B[held].tolist())
 
 
 def support(labels_NL: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

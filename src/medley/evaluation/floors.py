@@ -1,7 +1,9 @@
 """Floors: what an answer scores that has learned nothing, or next to nothing. A score means little without them.
 
-These need no model of ours; floors that do (black image, shuffled images, no text) are predictions of their own.
-A floor is a plain mapping metric -> value, with `auroc/<label>` beside the macro; None where it is not defined.
+A constant and calling nothing need no cases to learn from; the thumbnail probe and the nearest neighbour learn from
+films alone. Floors that need the model (black images, shuffled images, no note) are predictions of their own, which
+`paired_floors` reads. A floor is a plain mapping metric -> value, with `auroc/<label>` beside the macro; None where it
+is not defined.
 """
 
 from __future__ import annotations
@@ -14,11 +16,13 @@ import numpy as np
 
 from medley.core.errors import MedleyError
 from medley.core.seeds import generator
-from medley.evaluation.classification import auroc, average_precision, brier, ece, macro_labels, support
+from medley.evaluation.classification import brier, ece, macro_labels, support
+from medley.evaluation.ranking import auroc, average_precision
 
 THUMBNAIL_PX = 32
 PROBE_C = (1e-3, 1e-2, 1e-1)  # inverse penalties to choose from: a weak probe would be a flattering floor
 PROBE_FOLDS = 3
+NEIGHBOUR_CHUNK = 1024  # test films compared at once with every train film
 
 Floor = dict[str, float | None]
 
@@ -36,7 +40,26 @@ def prevalence_floor(train_labels_NL: np.ndarray, test_labels_NL: np.ndarray, na
     scores_NL = np.full(test_labels_NL.shape, np.nan)
     known_L = positives_L + negatives_L > 0
     scores_NL[:, known_L] = positives_L[known_L] / (positives_L + negatives_L)[known_L]
-    return _floor(test_labels_NL, scores_NL, names, probabilities=True)
+    return floor_of(test_labels_NL, scores_NL, names, probabilities=True)
+
+
+def all_negative_floor(labels_NL: np.ndarray, names: Sequence[str]) -> Floor:
+    """Calling nothing: AUROC 0.5, recall and F1 0, specificity 1, and as accuracy the share of the healthy.
+
+    Where findings are rare that accuracy is high: an accuracy means nothing without it. Precision is None: no call.
+    """
+    labels_NL = np.asarray(labels_NL, float)
+    _same_columns(labels_NL, labels_NL, names)
+    columns, _ = macro_labels(labels_NL, names)
+    positives_L, negatives_L, _ = support(labels_NL)
+    with np.errstate(invalid="ignore"):  # 0/0, a label that nobody knows, is not defined
+        accuracy_L = negatives_L / (positives_L + negatives_L)
+    fixed = {"auroc": 0.5, "f1": 0.0, "recall": 0.0, "specificity": 1.0, "precision": None}
+    floor: Floor = {f"{metric}_macro": value if columns else None for metric, value in fixed.items()}
+    floor |= {"f1_micro": floor["f1_macro"]}
+    floor["accuracy_macro"] = float(accuracy_L[columns].mean()) if columns else None
+    floor |= {f"accuracy/{name}": None if np.isnan(a) else float(a) for name, a in zip(names, accuracy_L, strict=True)}
+    return floor
 
 
 def thumbnail_probe(
@@ -55,7 +78,7 @@ def thumbnail_probe(
     _same_columns(train_labels_NL, test_labels_NL, names)
     _one_row_a_film(test_films, test_labels_NL, "test")
     scores_NL = thumbnail_scores(train_films, train_labels_NL, test_films)
-    return _floor(test_labels_NL, scores_NL, names, probabilities=False)
+    return floor_of(test_labels_NL, scores_NL, names, probabilities=False)
 
 
 def thumbnail_scores(train_films: np.ndarray, train_labels_NL: np.ndarray, test_films: np.ndarray) -> np.ndarray:
@@ -115,6 +138,33 @@ def _mean_auroc(labels_NL: np.ndarray, scores_NL: np.ndarray) -> float:
     return float(np.nanmean(values)) if np.isfinite(values).any() else 0.5
 
 
+def neighbour_scores(train_films: np.ndarray, train_labels_NL: np.ndarray, test_films: np.ndarray) -> np.ndarray:
+    """The labels [N, L] of the most similar train film, 1 or 0; nan where the train part does not know the label.
+
+    Similar is the correlation of 32x32 thumbnails, which no change of brightness or contrast moves; of each label only
+    the train films that know it are asked. Films are uint8 [N, px, px].
+    """
+    train_labels_NL = np.asarray(train_labels_NL, float)
+    _one_row_a_film(train_films, train_labels_NL, "train")
+    train_NF, test_NF = _unit_length(thumbnails(train_films)), _unit_length(thumbnails(test_films))
+    known_NL = ~np.isnan(train_labels_NL)
+    scores_NL = np.full((len(test_NF), train_labels_NL.shape[1]), np.nan)
+    for start in range(0, len(test_NF), NEIGHBOUR_CHUNK):
+        rows = slice(start, start + NEIGHBOUR_CHUNK)
+        alike = test_NF[rows] @ train_NF.T
+        for column in np.flatnonzero(known_NL.any(0)):
+            nearest = np.where(known_NL[:, column], alike, -np.inf).argmax(1)
+            scores_NL[rows, column] = train_labels_NL[nearest, column]
+    return scores_NL
+
+
+def _unit_length(films_NF: np.ndarray) -> np.ndarray:
+    """Each film less its mean, at length 1, so that a product of two is their correlation; a flat film stays 0."""
+    films_NF = films_NF - films_NF.mean(1, keepdims=True)
+    length_N1 = np.linalg.norm(films_NF, axis=1, keepdims=True)
+    return np.divide(films_NF, length_N1, out=np.zeros_like(films_NF), where=length_N1 > 0)
+
+
 def thumbnails(films: np.ndarray) -> np.ndarray:
     """Films uint8 [N, px, px] as mean brightness in a 32x32 grid, float [N, 1024] in 0..1."""
     from PIL import Image
@@ -134,8 +184,8 @@ def _same_columns(train_labels_NL: np.ndarray, test_labels_NL: np.ndarray, names
             raise MedleyError(f"floor: {part} labels are {list(labels_NL.shape)}; they must be [N, {len(names)}]")
 
 
-def _floor(labels_NL: np.ndarray, scores_NL: np.ndarray, names: Sequence[str], *, probabilities: bool) -> Floor:
-    """Metrics of the floor's scores. A column of nan scores has no values; where the macro needs it, that is None."""
+def floor_of(labels_NL: np.ndarray, scores_NL: np.ndarray, names: Sequence[str], *, probabilities: bool) -> Floor:
+    """Metrics of a floor's scores. A column of nan scores has no values; where the macro needs it, that is None."""
     columns, _ = macro_labels(labels_NL, names)
     metrics: dict[str, Callable[[np.ndarray, np.ndarray], Any]] = {"auroc": auroc, "ap": average_precision}
     if probabilities:

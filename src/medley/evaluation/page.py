@@ -12,16 +12,27 @@ from importlib import resources
 from string import Template
 
 
-def document(title: str, body: str, *, stamp: str | None = None) -> str:
-    """The whole page. `body` is HTML made of the pieces below; `stamp` is a line that nobody should overlook."""
+def document(title: str, body: str, *, stamps: Iterable[str] = ()) -> str:
+    """The whole page. `body` is HTML made of the pieces below; `stamps` are lines that nobody should overlook."""
     template = Template(resources.files("medley.evaluation").joinpath("page.html").read_text(encoding="utf-8"))
-    stamped = f'<p class="stamp">{escape(stamp)}</p>' if stamp else ""
+    stamped = "".join(f'<p class="stamp" role="note">{escape(stamp)}</p>' for stamp in stamps)
     return template.substitute(title=escape(title), stamp=stamped, body=body)
 
 
-def heading(text: str) -> str:
-    """A heading inside the page."""
-    return f"<h2>{escape(text)}</h2>"
+def heading(text: str, anchor: str | None = None) -> str:
+    """A heading inside the page; `anchor` is the name that a `link` goes to."""
+    named = f' id="{escape(anchor)}"' if anchor else ""
+    return f"<h2{named}>{escape(text)}</h2>"
+
+
+def subheading(text: str) -> str:
+    """A heading below a heading."""
+    return f"<h3>{escape(text)}</h3>"
+
+
+def link(text: str, anchor: str) -> str:
+    """A line that leads to a heading of this page."""
+    return f'<p><a href="#{escape(anchor)}">{escape(text)}</a></p>'
 
 
 def paragraph(text: str, *, lead: bool = False) -> str:
@@ -30,34 +41,37 @@ def paragraph(text: str, *, lead: bool = False) -> str:
 
 
 def bullets(lines: Iterable[str]) -> str:
-    """A list of short lines."""
-    return "<ul>" + "".join(f"<li>{escape(line)}</li>" for line in lines) + "</ul>"
+    """A list of short lines; nothing where there is none."""
+    lines = list(lines)
+    return "" if not lines else "<ul>" + "".join(f"<li>{escape(line)}</li>" for line in lines) + "</ul>"
 
 
-def figure(png_bytes: bytes, caption: str) -> str:
-    """A picture with one plain sentence under it, which also stands for it where pictures are not seen."""
+def figure(png_bytes: bytes, caption: str, *, alt: str | None = None) -> str:
+    """A picture with plain words under it; `alt` stands for it where pictures are not seen, else the caption does."""
     data = base64.b64encode(png_bytes).decode("ascii")
-    image = f'<img src="data:image/png;base64,{data}" alt="{escape(caption)}">'
+    image = f'<img src="data:image/png;base64,{data}" alt="{escape(alt or caption)}">'
     return f"<figure>{image}<figcaption>{escape(caption)}</figcaption></figure>"
 
 
 def gallery(figures: Iterable[str]) -> str:
     """Figures beside each other where the screen has room, below each other where it has not."""
-    return f'<div class="gallery">{"".join(figures)}</div>'
+    shown = "".join(figures)
+    return f'<div class="gallery">{shown}</div>' if shown else ""
 
 
-def table(header: Sequence[str], rows: Iterable[Sequence[str]], *, caption: str = "") -> str:
-    """A table whose first column names the row; a line break in a cell stays one.
+def table(header: Sequence[str], rows: Iterable[Sequence[str]], *, label: str = "") -> str:
+    """A table whose first column names the row; a line break in a cell stays one. `label` is read out, not shown.
 
-    On a narrow screen the table scrolls by itself, not the page.
+    On a narrow screen the table scrolls by itself, not the page, by finger or by keyboard.
     """
-    head = "".join(f'<th scope="col">{escape(cell)}</th>' for cell in header)
+    head = "".join(f'<th scope="col">{escape(cell)}</th>' if cell else "<td></td>" for cell in header)
     body = "".join(
         f'<tr><th scope="row">{escape(first)}</th>{"".join(f"<td>{escape(cell)}</td>" for cell in rest)}</tr>'
         for first, *rest in rows
     )
-    said = f'<p class="caption">{escape(caption)}</p>' if caption else ""  # outside: it must not scroll with the table
-    return f'{said}<div class="wide"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
+    heads = f"<thead><tr>{head}</tr></thead>" if any(header) else ""
+    named = f' role="region" aria-label="{escape(label or header[0])}"' if label or header[0] else ""
+    return f'<div class="wide" tabindex="0"{named}><table>{heads}<tbody>{body}</tbody></table></div>'
 
 
 def folded(summary: str, body: str) -> str:

@@ -1,4 +1,4 @@
-"""Pictures of a findings scorecard as PNG bytes: ROC, precision and recall, and how reliable the probabilities are.
+"""Pictures of a findings scorecard as PNG bytes: its curves here, and what `pictures_dots` draws of its numbers.
 
 Drawn through matplotlib's object API (no global state), to be read on a phone, in colours that a colour-blind reader
 can tell apart (Okabe and Ito 2008), with changing dashes.
@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from medley.core.records import Prediction
-from medley.evaluation.classification import ECE_BINS, Ranking, curves, equal_mass_bins, macro_labels, rank
+from medley.evaluation.pictures_dots import COLUMNS, WIDTH_IN, floors_figure, labels_figure, reliability_figure, square
+from medley.evaluation.ranking import Ranking, curves, rank
 from medley.evaluation.scorecard import LabelScores, Scorecard
-from medley.evaluation.statistics import wilson
 from medley.evaluation.tables import FUSED, Table, head_tables
 
 if TYPE_CHECKING:
@@ -27,19 +27,23 @@ if TYPE_CHECKING:
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#8C6D31")
 DASHES = ("-", "--", "-.", ":")
 TOGETHER = len(COLOURS)  # up to so many labels share one pair of axes; more get a small pair each
-COLUMNS = 3
-WIDTH_IN = 6.0
 DPI = 150
 
 
 def finding_pictures(predictions: Sequence[Prediction], card: Scorecard) -> dict[str, bytes]:
-    """`roc`, `pr` and `reliability` of the system's answer, each as the bytes of a PNG."""
+    """`floors`, `labels`, `roc`, `pr` and `reliability` of the system's answer, each as the bytes of a PNG.
+
+    What the card holds no number for has no picture.
+    """
     table = head_tables(predictions)[FUSED]
-    return {
-        "roc": _png(_curves(table, card.per_label[FUSED], "auroc")),
-        "pr": _png(_curves(table, card.per_label[FUSED], "ap")),
-        "reliability": _png(_reliability(table)),
+    drawn = {
+        "floors": floors_figure(card),
+        "labels": labels_figure(card),
+        "roc": _curves(table, card.per_label[FUSED], "auroc"),
+        "pr": _curves(table, card.per_label[FUSED], "ap"),
+        "reliability": reliability_figure(card.per_label[FUSED]),
     }
+    return {name: _png(figure) for name, figure in drawn.items() if figure is not None}
 
 
 def _draw_roc(axes: Axes, ranking: Ranking, **line: Any) -> None:
@@ -81,7 +85,7 @@ def _curves(table: Table, scored: Mapping[str, LabelScores], metric: str) -> Fig
 
     if len(names) <= TOGETHER:
         figure = Figure(figsize=(WIDTH_IN, 5.2 + 0.25 * len(names)), layout="constrained")
-        axes = _square(figure.add_subplot(), **axes_of)
+        axes = square(figure.add_subplot(), **axes_of)
         for i, name in enumerate(names):
             if drawn[i]:
                 draw(axes, rankings[i], label=f"{name}: {words[i]}", **lines[i])
@@ -93,7 +97,7 @@ def _curves(table: Table, scored: Mapping[str, LabelScores], metric: str) -> Fig
     rows = math.ceil(len(names) / COLUMNS)
     figure = Figure(figsize=(WIDTH_IN, 2.3 * rows + 0.4), layout="constrained")
     for i, name in enumerate(names):
-        axes = _square(figure.add_subplot(rows, COLUMNS, i + 1))
+        axes = square(figure.add_subplot(rows, COLUMNS, i + 1))
         axes.set_title(f"{fill(name, 22)}\n{words[i]}", fontsize=8.5)
         if drawn[i]:
             draw(axes, rankings[i], color=COLOURS[0], linewidth=1.8)
@@ -102,40 +106,6 @@ def _curves(table: Table, scored: Mapping[str, LabelScores], metric: str) -> Fig
     figure.supxlabel(axes_of["xlabel"], fontsize=10)
     figure.supylabel(axes_of["ylabel"], fontsize=10)
     return figure
-
-
-def _reliability(table: Table) -> Figure:
-    """Said against happened in equal-mass bins over all labels of the averages, above the spread of the scores."""
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(WIDTH_IN, 6.6), layout="constrained")
-    grid = figure.add_gridspec(2, 1, height_ratios=(4, 1))
-    axes = _square(
-        figure.add_subplot(grid[0]), xlabel="said (mean probability)", ylabel="happened (share of positives)"
-    )
-    below = figure.add_subplot(grid[1], xlim=(0, 1), xlabel="said (probability)", ylabel="cases")
-    axes.plot((0, 1), (0, 1), color="0.7", linewidth=0.8, zorder=0)
-    columns, _ = macro_labels(table.labels_NL, table.names)
-    pooled = rank(table.labels_NL[:, columns], table.scores_NL[:, columns])
-    if not columns:
-        axes.text(0.5, 0.5, "no label has enough cases", ha="center", va="center", color="0.4")
-        return figure
-    bin_K = equal_mass_bins(pooled)
-    for number in range(ECE_BINS):
-        inside = bin_K == number
-        if inside.any():
-            share, said = wilson(pooled.positive_K[inside].sum(), int(inside.sum())), pooled.scores_K[inside].mean()
-            axes.plot((said, said), np.array(share.ci95), color=COLOURS[0], linewidth=1.5)
-            axes.plot((said,), np.array([share.value]), "o", color=COLOURS[0], markersize=6)
-    below.hist(pooled.scores_K, bins=30, range=(0, 1), color=COLOURS[0])
-    return figure
-
-
-def _square(axes: Axes, **labels: str) -> Axes:
-    axes.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02), aspect="equal", xticks=(0, 0.5, 1), yticks=(0, 0.5, 1), **labels)
-    axes.grid(color="0.92")
-    axes.set_axisbelow(True)
-    return axes
 
 
 def _png(figure: Figure) -> bytes:

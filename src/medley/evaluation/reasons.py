@@ -1,105 +1,100 @@
-"""Why a number of the findings scorecard is missing, and what a reader of the others must know.
+"""From values and their resamples to metrics: each with its interval and its cases, or null with the reason in words.
 
-A metric that cannot be computed is null with a reason in words; a label that an average leaves out is named.
+Shapes: R resamples.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from collections.abc import Sequence
 
 import numpy as np
 
 from medley.core.labels import CHEXPERT_5
-from medley.core.records import Prediction
-from medley.evaluation.classification import MIN_SUPPORT, support
-from medley.evaluation.scorecard import Protocol
-from medley.evaluation.tables import FUSED, Table
-from medley.evaluation.thresholds import Thresholds
+from medley.evaluation.classification import MIN_SUPPORT
+from medley.evaluation.findings_metrics import Values
+from medley.evaluation.statistics import Metric, with_interval
+from medley.evaluation.tables import Table
+from medley.evaluation.usable import Fits
 
-Key = tuple[str, str | None, str]  # head, label (None: all of them), metric
-Cuts = dict[str, tuple[float, str | None]]  # label -> (threshold or nan, why it is nan)
+NO_RESAMPLES = "no interval: no resamples were asked for"
+Metrics = dict[tuple[str | None, str], Metric]  # (label, or None for an average; metric)
 
-
-def usable_thresholds(
-    head: str, names: Sequence[str], predictions: Sequence[Prediction], thresholds: Thresholds | None
-) -> Cuts:
-    """The thresholds that may be used on these patients."""
-    if thresholds is None:
-        return dict.fromkeys(names, (np.nan, "no thresholds: none were fitted on a dev part"))
-    scored = {prediction.patient_id for prediction in predictions}
-    if seen := thresholds.seen_in(scored):
-        reason = f"thresholds were fitted on {len(seen)} of the {len(scored)} scored patients, first '{seen[0]}'"
-        return dict.fromkeys(names, (np.nan, reason))
-    found = {name: thresholds.of(head, name) for name in names}
-    return {name: (np.nan if value is None else value, reason) for name, (value, reason) in found.items()}
+_NEED_POSITIVES = ("auroc", "ap", "f1", "recall", "mcc")
+_NEED_NEGATIVES = ("auroc", "specificity", "mcc")
+_NEED_CALLS = ("precision", "mcc")
+_AVERAGES = ("_macro", "_micro", "_chexpert5")
 
 
-def cases_of(key: Key, truth: Table, images: Table | None, columns: Sequence[int]) -> int:
-    """How many studies (images, at image level) with a known label the metric rests on."""
-    head, label, metric = key
+def as_metrics(
+    points: Values, samples: Values, table: Table, columns: Sequence[int], fits: Fits, n_patients: int
+) -> Metrics:
+    """Every metric of one head. `points` are the values on all cases, [1] each, `samples` those of the resamples [R].
+
+    `columns` are the labels of the averages. Without samples there are no intervals.
+    """
+    measured: Metrics = {}
+    for (label, metric), (value,) in points.items():
+        n = cases_of(label, metric, table, columns)
+        if np.isnan(value):
+            measured[label, metric] = Metric(None, None, n, why_undefined(label, metric, table, columns, fits))
+        elif not samples:
+            measured[label, metric] = Metric(float(value), None, n, NO_RESAMPLES)
+        else:  # ece grows with the noise of resampling, hence centred
+            samples_R, centred = samples[label, metric], metric.startswith("ece")
+            measured[label, metric] = with_interval(
+                float(value), samples_R, n=n, n_patients=n_patients, centred=centred
+            )
+    return measured
+
+
+def cases_of(label: str | None, metric: str, table: Table, columns: Sequence[int]) -> int:
+    """How many rows of the table with a known label the metric rests on."""
     if label is not None:
-        return int((~np.isnan(truth.labels_NL[:, truth.names.index(label)])).sum())
-    if metric == "auroc_chexpert5":
-        columns = [i for i, name in enumerate(truth.names) if name in CHEXPERT_5]
-    rows = images if head == "image_level" and images is not None else truth
-    return int((~np.isnan(rows.labels_NL[:, list(columns)])).any(axis=1).sum())
+        columns = [table.names.index(label)]
+    elif metric.endswith("_chexpert5"):
+        columns = [i for i, name in enumerate(table.names) if name in CHEXPERT_5]
+    return int((~np.isnan(table.labels_NL[:, list(columns)])).any(axis=1).sum())
 
 
-def why_undefined(key: Key, truth: Table, columns: Sequence[int], cuts: Mapping[str, Cuts]) -> str:
+def why_undefined(label: str | None, metric: str, table: Table, columns: Sequence[int], fits: Fits) -> str:
     """The reason in words for a metric that is nan on all cases."""
-    head, label, metric = key
     if label is not None:
-        positives, negatives, _ = (int(n[truth.names.index(label)]) for n in support(truth.labels_NL))
-        if metric == "f1" and cuts[head][label][1]:
-            return str(cuts[head][label][1])
-        if not positives + negatives:
-            return "no case with a known label"
-        return "no positive case" if not positives else "no negative case"
-    if metric == "auroc_chexpert5":
-        if missing := [name for name in CHEXPERT_5 if name not in truth.names]:
+        return _why_not_label(label, metric, table, fits) or "not defined"
+    average = next((suffix for suffix in _AVERAGES if metric.endswith(suffix)), "")
+    of_label = metric.removesuffix(average)
+    if average == "_chexpert5":
+        if missing := [name for name in CHEXPERT_5 if name not in table.names]:
             return f"not scored: {', '.join(missing)}"
-        positives_L, negatives_L, _ = support(truth.labels_NL)
-        one_class = [name for name in CHEXPERT_5 if not (positives_L * negatives_L)[truth.names.index(name)]]
-        return f"of one class only: {', '.join(one_class)}"
-    if not columns:
+        averaged: Sequence[str] = CHEXPERT_5
+    elif not columns:
         return f"no label has {MIN_SUPPORT} positives and {MIN_SUPPORT} negatives"
-    if metric.startswith("f1"):  # no label of the average has a threshold
-        return next(reason for _, reason in (cuts[head][truth.names[i]] for i in columns) if reason)
-    return "an image of each class is needed for every label of the average"
+    else:  # the labels that have what the metric needs; where none has, each says why
+        averaged = [table.names[i] for i in fits.columns(of_label, columns) or columns]
+    named: dict[str, list[str]] = {}
+    for name in averaged:
+        if why := _why_not_label(name, of_label, table, fits):
+            named.setdefault(why, []).append(name)
+    if len(named) == 1 and list(averaged) == next(iter(named.values())):
+        return next(iter(named))  # all of them, for one reason
+    return "; ".join(f"{why}: {', '.join(names)}" for why, names in named.items()) or "not defined"
 
 
-def warnings_of(
-    predictions: Sequence[Prediction],
-    tables: Mapping[str, Table],
-    left_out: Mapping[str, str],
-    protocol: Protocol,
-    cuts: Mapping[str, Cuts],
-) -> list[str]:
-    """What a reader of the numbers must know, one line each."""
-    truth, warnings = tables[FUSED], []
-    if left_out:
-        named = "; ".join(f"{name} ({why})" for name, why in left_out.items())
-        warnings.append(f"left out of the averages for want of {MIN_SUPPORT} positives and negatives: {named}")
-    known = {name for prediction in predictions for name, value in prediction.labels.items() if value is not None}
-    if unscored := sorted(known - set(truth.names)):
-        warnings.append(f"labelled but not scored, so in no number here: {', '.join(unscored)}")
-    for head, table in tables.items():
-        flat = [name for i, name in enumerate(table.names) if np.ptp(table.scores_NL[:, i]) == 0]
-        if flat and len(predictions) > 1:
-            warnings.append(f"head {head} gives every case the same score for {', '.join(flat)}")
-    for head, of_label in cuts.items():
-        reasons = {name: why for name, (_, why) in of_label.items() if why}
-        if len(set(reasons.values())) == 1 and len(reasons) == len(of_label):
-            why = next(iter(reasons.values()))
-            warnings.append(f"head {head}: no F1, precision, recall, specificity or accuracy: {why}")
-        elif reasons:
-            named = "; ".join(f"{name} ({why})" for name, why in reasons.items())
-            warnings.append(f"head {head}: without a threshold, so in no F1: {named}")
-    without_images = sum(not prediction.images for prediction in predictions)
-    if 0 < without_images < len(predictions):
-        warnings.append(f"image level leaves out {without_images} studies whose prediction holds no images")
-    of_reports = ("section", "text_cleaning")  # findings have neither
-    if unstated := [name for name, value in asdict(protocol).items() if value is None and name not in of_reports]:
-        warnings.append(f"the protocol does not state: {', '.join(unstated)}")
-    return warnings
+def _why_not_label(label: str, metric: str, table: Table, fits: Fits) -> str | None:
+    """Why one label does not have the metric; None where it has."""
+    if why := fits.why_not(metric, label):
+        return why
+    labels_N, scores_N = (of_NL[:, table.names.index(label)] for of_NL in (table.labels_NL, table.scores_NL))
+    known_N = ~np.isnan(labels_N)
+    if not known_N.any():
+        return "no case with a known label"
+    if metric in _NEED_POSITIVES and not (labels_N == 1).any():
+        return "no positive case"
+    if metric in _NEED_NEGATIVES and not (labels_N == 0).any():
+        return "no negative case"
+    if metric in _NEED_CALLS:
+        called_N = scores_N[known_N] >= fits.thresholds_L[table.names.index(label)]
+        if not called_N.any():
+            return "no case is called"
+        if called_N.all() and metric == "mcc":
+            return "every case is called"
+    return None

@@ -33,18 +33,82 @@ class Protocol:
 
 
 @dataclass(frozen=True)
+class Reliability:
+    """What was said against what happened, in bins of rising score that hold as many cases each as ties allow."""
+
+    said: tuple[float, ...]  # mean score of the bin
+    happened: tuple[float, ...]  # share of positives in it
+    cases: tuple[int, ...]
+
+    def as_json(self) -> dict[str, Any]:
+        return {name: list(values) for name, values in vars(self).items()}
+
+
+@dataclass(frozen=True)
 class LabelScores:
-    """One label of one head: its support, the threshold it was called at, and its metrics by name."""
+    """One label of one head: its support, the threshold it was called at, and its metrics by name.
+
+    `reliability` holds the bins of the `raw` scores and, where there is a calibration, of the `calibrated` ones.
+    """
 
     positives: int
     negatives: int
     unknown: int
     threshold: float | None
     metrics: Mapping[str, Metric]
+    reliability: Mapping[str, Reliability] = field(default_factory=dict)
 
     def as_json(self) -> dict[str, Any]:
         metrics = {name: metric.as_json() for name, metric in self.metrics.items()}
-        return {**vars(self), "metrics": metrics}
+        bins = {name: reliability.as_json() for name, reliability in self.reliability.items()}
+        return {**vars(self), "metrics": metrics, "reliability": bins}
+
+
+@dataclass(frozen=True)
+class Subgroup:
+    """The system's answer on some of the patients. `labels` are those whose support lets them into its averages."""
+
+    studies: int
+    patients: int
+    labels: tuple[str, ...]
+    metrics: Mapping[str, Metric]  # averages as for all patients; `auroc/<label>`, recall and specificity beside them
+
+    def as_json(self) -> dict[str, Any]:
+        metrics = {name: metric.as_json() for name, metric in self.metrics.items()}
+        return {**vars(self), "labels": list(self.labels), "metrics": metrics}
+
+
+@dataclass(frozen=True)
+class Gap:
+    """How far two subgroups lie apart in one metric, over the labels that have support in both of them.
+
+    The interval of `difference` (better minus worse) holds for all pairs of the axis at once. Where there are no two
+    to hold against each other, both are None and `difference` says why.
+    """
+
+    better: str | None
+    worse: str | None
+    labels: tuple[str, ...]
+    difference: Metric
+
+    def as_json(self) -> dict[str, Any]:
+        return {**vars(self), "labels": list(self.labels), "difference": self.difference.as_json()}
+
+
+@dataclass(frozen=True)
+class Axis:
+    """One way to part the patients: by sex, by age band, by view, by source."""
+
+    groups: Mapping[str, Subgroup]
+    not_stated: int  # studies whose prediction does not say to which group they belong: in no group
+    largest_gap: Mapping[str, Gap] = field(default_factory=dict)  # metric -> the two groups that lie furthest apart
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "groups": {name: group.as_json() for name, group in self.groups.items()},
+            "not_stated": self.not_stated,
+            "largest_gap": {name: gap.as_json() for name, gap in self.largest_gap.items()},
+        }
 
 
 @dataclass(frozen=True)
@@ -57,7 +121,7 @@ class Scorecard:
     metrics: Mapping[str, Metric]
     floors: Mapping[str, Mapping[str, float | None]]
     per_label: Mapping[str, Mapping[str, LabelScores]]  # head -> label -> scores
-    subgroups: Mapping[str, Any] = field(default_factory=dict)
+    subgroups: Mapping[str, Axis] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
 
     def as_json(self) -> dict[str, Any]:
@@ -72,7 +136,7 @@ class Scorecard:
                 head: {label: scores.as_json() for label, scores in labels.items()}
                 for head, labels in self.per_label.items()
             },
-            "subgroups": dict(self.subgroups),
+            "subgroups": {name: axis.as_json() for name, axis in self.subgroups.items()},
             "warnings": list(self.warnings),
         }
 
@@ -95,13 +159,13 @@ def read_scorecard(path: Path | str) -> Scorecard:
             task=content["task"],
             protocol=content["protocol"],
             provenance=content["provenance"],
-            metrics={name: _metric(value) for name, value in content["metrics"].items()},
+            metrics=_metrics(content["metrics"]),
             floors=content["floors"],
             per_label={
                 head: {label: _label_scores(scores) for label, scores in labels.items()}
                 for head, labels in content["per_label"].items()
             },
-            subgroups=content["subgroups"],
+            subgroups={name: _axis(axis) for name, axis in content["subgroups"].items()},
             warnings=tuple(content["warnings"]),
         )
     except (AttributeError, KeyError, TypeError) as error:
@@ -113,6 +177,25 @@ def _metric(content: Mapping[str, Any]) -> Metric:
     return Metric(content["value"], None if ci95 is None else (ci95[0], ci95[1]), content["n"], content["error"])
 
 
+def _metrics(content: Mapping[str, Any]) -> dict[str, Metric]:
+    return {name: _metric(value) for name, value in content.items()}
+
+
 def _label_scores(content: Mapping[str, Any]) -> LabelScores:
-    metrics = {name: _metric(value) for name, value in content["metrics"].items()}
-    return LabelScores(**{**content, "metrics": metrics})
+    bins = {
+        name: Reliability(**{key: tuple(values) for key, values in bins.items()})
+        for name, bins in content.get("reliability", {}).items()
+    }
+    return LabelScores(**{**content, "metrics": _metrics(content["metrics"]), "reliability": bins})
+
+
+def _axis(content: Mapping[str, Any]) -> Axis:
+    groups = {
+        name: Subgroup(**{**group, "labels": tuple(group["labels"]), "metrics": _metrics(group["metrics"])})
+        for name, group in content["groups"].items()
+    }
+    gaps = {
+        name: Gap(**{**gap, "labels": tuple(gap["labels"]), "difference": _metric(gap["difference"])})
+        for name, gap in content["largest_gap"].items()
+    }
+    return Axis(groups, content["not_stated"], gaps)

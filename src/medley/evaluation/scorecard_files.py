@@ -5,14 +5,14 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from medley.core.files import whole_file, write_text
 from medley.core.records import Prediction
 from medley.evaluation.pictures import finding_pictures
 from medley.evaluation.scorecard import Scorecard
-from medley.evaluation.scorecard_page import scorecard_page
+from medley.evaluation.scorecard_page import Example, scorecard_page
 from medley.evaluation.statistics import Metric
 
 
@@ -47,15 +47,22 @@ def _csv(header: tuple, rows: list[tuple]) -> str:
     return text.getvalue()
 
 
-def write_scorecard(card: Scorecard, out_dir: Path | str, predictions: Sequence[Prediction]) -> Path:
-    """Write scorecard.json, metrics.csv, per_label.csv, roc.png, pr.png, reliability.png and scorecard.html.
+def write_scorecard(
+    card: Scorecard,
+    out_dir: Path | str,
+    predictions: Sequence[Prediction],
+    examples: Sequence[Example] = (),
+    pictures: Mapping[str, bytes] | None = None,
+) -> Path:
+    """Write scorecard.json, metrics.csv, per_label.csv, a PNG for each picture, and scorecard.html.
 
-    `predictions` are those that the card was made of: the curves are drawn from them. Everything is made before the
-    first file is written. Returns the path of the page.
+    `predictions` are those that the card was made of: the curves are drawn from them, where `pictures` (as
+    `finding_pictures` makes them) are not drawn yet. `examples` are maps over films with a sentence each, for the page.
+    Everything is made before the first file is written. Returns the path of the page.
     """
     out_dir = Path(out_dir)
-    pictures = finding_pictures(predictions, card)
-    page = scorecard_page(card, pictures)
+    pictures = finding_pictures(predictions, card) if pictures is None else pictures
+    page = scorecard_page(card, pictures, examples)
     content = json.dumps(card.as_json(), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
     for name, picture in pictures.items():
         with whole_file(out_dir / f"{name}.png") as temporary:

@@ -9,7 +9,8 @@ import numpy as np
 
 from medley.core.errors import choose
 from medley.core.records import Prediction
-from medley.evaluation import classification as c
+from medley.evaluation.classification import macro_labels
+from medley.evaluation.ranking import areas_of, rank
 from medley.evaluation.tables import FUSED, head_tables
 
 
@@ -21,12 +22,14 @@ def dev_metrics(predictions: Sequence[Prediction], task: str) -> dict[str, float
 def _chest_findings(predictions: Sequence[Prediction]) -> dict[str, float]:
     found: dict[str, float] = {}
     for head, table in head_tables(predictions).items():
-        columns, _ = c.macro_labels(table.labels_NL, table.names)
+        columns, _ = macro_labels(table.labels_NL, table.names)
         prefix = "" if head == FUSED else f"{head}/"
-        for name, of in (("auroc_macro", c.auroc), ("ap_macro", c.average_precision)):
-            values = [float(of(table.labels_NL[:, i], table.scores_NL[:, i])) for i in columns]
-            if values and not math.isnan(np.mean(values)):
-                found[prefix + name] = float(np.mean(values))
+        if not columns:
+            continue
+        areas = [areas_of(rank(table.labels_NL[:, i], table.scores_NL[:, i])) for i in columns]
+        for name, mean in zip(("auroc_macro", "ap_macro"), np.mean(areas, axis=0), strict=True):
+            if not math.isnan(mean):
+                found[prefix + name] = float(mean)
     return found
 
 

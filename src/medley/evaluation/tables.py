@@ -1,6 +1,6 @@
 """Predictions of findings as arrays: one table of labels and scores for each head, with columns by name.
 
-Shapes: N rows, L labels.
+Shapes: N rows, L labels, S studies, R resamples.
 """
 
 from __future__ import annotations
@@ -26,11 +26,18 @@ class Table:
     scores_NL: np.ndarray
     study_N: np.ndarray  # index of the prediction that each row belongs to
 
+    def weights(self, weights_SR: np.ndarray) -> np.ndarray:
+        """Weights of the studies [S, R] as weights of the rows [N, R]; the same array where a row is a study."""
+        if len(self.study_N) == len(weights_SR) and (np.diff(self.study_N) == 1).all():
+            return weights_SR
+        return weights_SR[self.study_N]
+
 
 def head_tables(predictions: Sequence[Prediction]) -> dict[str, Table]:
     """head -> its table, `fused` first. The label list is that of the first prediction's scores.
 
-    Raises MedleyError, naming case, head and label, where predictions do not score the same labels in the same heads.
+    Raises MedleyError, naming case, head and label, where predictions do not score the same labels in the same heads,
+    where a score is no probability, and where a label is neither 1, 0 nor null.
     """
     if not predictions:
         raise MedleyError("there are no predictions to score")
@@ -76,9 +83,18 @@ def _row(scores: Mapping[str, float], first: Prediction, where: str) -> list[flo
         label, which = min(odd), "lacks" if min(odd) in first.scores else "has"
         rule = "every prediction scores the same labels in every head"
         raise MedleyError(f"{where} {which} a score of '{label}', unlike case '{first.case_id}'; {rule}")
-    return [scores[name] for name in first.scores]
+    row = [float(scores[name]) for name in first.scores]
+    for name, score in zip(first.scores, row, strict=True):
+        if not 0 <= score <= 1:  # refuses nan, too
+            raise MedleyError(f"{where}: the score of '{name}' is {score:g}; it must be a probability in [0, 1]")
+    return row
 
 
 def _labels(prediction: Prediction, first: Prediction) -> list[float]:
-    values = (prediction.labels.get(name) for name in first.scores)
-    return [math.nan if value is None else float(value) for value in values]
+    values = [prediction.labels.get(name) for name in first.scores]
+    row = [math.nan if value is None else float(value) for value in values]
+    for name, value in zip(first.scores, row, strict=True):
+        if value not in (0, 1) and not math.isnan(value):
+            rule = "it must be 1, 0 or null (not known)"
+            raise MedleyError(f"case '{prediction.case_id}': the label '{name}' is {value:g}; {rule}")
+    return row

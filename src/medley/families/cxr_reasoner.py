@@ -19,6 +19,7 @@ Departures from the system it follows (multimodal-cxr-reasoning, 2026):
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -60,10 +61,21 @@ HEADS = ("fused", "image_only", "text_only")
 NO_NOTE_TOKENS = 4  # more than one, so that attention over "no note" is an attention
 
 
+class HeadWeights(Config):
+    """Every head learns: ablations come from one run."""
+
+    fused: float = Field(1.0, gt=0)
+    """The answer from film and note."""
+    image_only: float = Field(0.5, gt=0)
+    """The answer from the film alone."""
+    text_only: float = Field(0.25, gt=0)
+    """The answer from the note alone."""
+
+
 class CxrReasonerConfig(Config):
     """Defaults are `size: paper`."""
 
-    image_px: int = 224
+    image_px: int = Field(224, ge=16)
     """Side of the square film the vision tower reads, in pixels."""
     views: Literal[1, 2] = 2
     """How many films of a study are read together; more are read in groups and averaged."""
@@ -75,23 +87,23 @@ class CxrReasonerConfig(Config):
     """Which timm feature map becomes the patches: -1 the last, -2 one step finer."""
     text: str | None = "emilyalsentzer/Bio_ClinicalBERT"
     """A Hugging Face BERT, or null for a small one with words learned from the training notes."""
-    text_dim: int = 128
+    text_dim: int = Field(128, ge=32, multiple_of=32)
     """Width of the small BERT where `text` is null."""
-    text_layers: int = 2
+    text_layers: int = Field(2, ge=1)
     """Layers of the small BERT where `text` is null."""
-    note_tokens: int = 128
+    note_tokens: int = Field(128, ge=NO_NOTE_TOKENS)
     """A note is cut after this many tokens; the share that was cut is reported."""
-    width: int = 768
+    width: int = Field(768, ge=4)
     """Width D of the fusion and the queries; a multiple of `heads` and of 4."""
-    heads: int = 8
+    heads: int = Field(8, ge=1)
     """Attention heads of fusion and queries."""
     fusion: Literal["xattn", "gated", "concat", "late"] = "xattn"
     """How image and note meet: cross-attention over tokens, a gate a label, one set of tokens, or averaged logits."""
-    fusion_layers: int = 1
+    fusion_layers: int = Field(1, ge=1)
     """Layers of `xattn`."""
-    query_layers: int = 1
+    query_layers: int = Field(1, ge=1)
     """Layers in which the label queries read the tokens."""
-    dropout: float = 0.1
+    dropout: float = Field(0.1, ge=0, lt=1)
     """Dropout in fusion, queries and the small BERT."""
     drop_note: float = Field(0.3, ge=0, le=1)
     """Share of training studies whose note the fusion does not see (modality dropout)."""
@@ -101,25 +113,21 @@ class CxrReasonerConfig(Config):
     """Loss per label; `weighted` weighs positives by (1 - p) / p, at most 20."""
     three_class: bool = False
     """Learn 'uncertain' as a third class (policy `multiclass`); it is dropped when probabilities are read."""
-    head_weights: Mapping[Literal["fused", "image_only", "text_only"], float] = {
-        "fused": 1.0,
-        "image_only": 0.5,
-        "text_only": 0.25,
-    }
+    head_weights: HeadWeights = HeadWeights()
     """Weight of each head in the loss."""
-    hierarchy: float = 0.1
-    """Weight of the penalty for a child that is more probable than its parent."""
-    consistency: float = 0.1
+    hierarchy: float = Field(0.0, ge=0)
+    """Weight of the penalty for a child that is more probable than its parent; for labels that obey the hierarchy."""
+    consistency: float = Field(0.1, ge=0)
     """Weight of KL(image-only || fused) where the fusion sees no note."""
     freeze: Literal["none", "encoders", "text", "image"] = "none"
     """Towers that stay as they were loaded; only pretrained ones may."""
-    encoder_rate: float = 2e-5
+    encoder_rate: float = Field(2e-5, gt=0)
     """Learning rate of the towers that are not frozen."""
-    rate: float = 1e-4
+    rate: float = Field(1e-4, gt=0)
     """Learning rate of everything new."""
-    layer_decay: float = 0.75
+    layer_decay: float = Field(0.75, gt=0, le=1)
     """Towers: the rate of layer k of n is multiplied by this to the power n - k."""
-    epochs: int = 10
+    epochs: int = Field(10, ge=1)
     """Epochs of the stage `joint`, unless the recipe says otherwise."""
 
     @model_validator(mode="after")
@@ -130,6 +138,10 @@ class CxrReasonerConfig(Config):
             raise ValueError(
                 f"drop_note {self.drop_note} and drop_film {self.drop_film} add up to more than 1: some studies would "
                 "be read without both"
+            )
+        if self.three_class and self.loss != "bce":
+            raise ValueError(
+                f"three_class learns by cross-entropy over three classes; loss is '{self.loss}': set it to bce"
             )
         random = {"vision": not self.vision_pretrained, "text": self.text is None}
         if frozen := [tower for tower in self.frozen_towers if random[tower]]:
@@ -158,6 +170,7 @@ SIZES: dict[str, dict[str, Any]] = {
         "encoder_rate": 1e-3,
         "rate": 1e-3,
         "layer_decay": 1.0,
+        "hierarchy": 0.1,
         "epochs": 12,
     },
     "toy": {
@@ -173,6 +186,7 @@ SIZES: dict[str, dict[str, Any]] = {
         "encoder_rate": 3e-3,
         "rate": 3e-3,
         "layer_decay": 1.0,
+        "hierarchy": 0.1,
         "epochs": 2,
     },
 }
@@ -242,6 +256,13 @@ class CxrReasonerProcessor:
         films_BV1HW, views_BV, is_film_BV = stack_films(studies, self.config.image_px, self.config.views)
         notes = [study.note for study in studies]
         words_BL, is_word_BL = encode_texts(self.tokenizer, notes, self.config.note_tokens, at_least=NO_NOTE_TOKENS)
+        lone_B = is_word_BL.sum(1) == 1
+        if self.config.fusion == "xattn" and lone_B.any():
+            case_id = studies[int(lone_B.nonzero()[0])].case.case_id
+            raise MedleyError(
+                f"case '{case_id}': its note is one token to this tokenizer, and attention over a lone key is none; "
+                "use fusion: concat"
+            )
         targets_BC = None if targets is None else torch.from_numpy(np.stack(targets)).float()
         if targets_BC is not None and not self.config.three_class and bool((targets_BC < 0).any()):
             raise MedleyError("data.uncertain is multiclass, a third class: it needs model.three_class: true")
@@ -298,6 +319,11 @@ class CxrReasoner(nn.Module):
         width, heads, dropout = config.width, config.heads, config.dropout
         pretrained_vision = pretrained and config.vision_pretrained
         self.vision = build_vision(processor.vision, config.image_px, pretrained_vision, config.vision_level)
+        if config.fusion == "xattn" and math.prod(self.vision.grid) < 2:
+            raise MedleyError(
+                f"vision '{config.vision}' gives one patch at {config.image_px} px: xattn needs two or more; raise "
+                "model.image_px"
+            )
         self.text = build_text(processor.text, pretrained)
         self.bridge = nn.ParameterDict(
             {
@@ -394,7 +420,7 @@ class CxrReasoner(nn.Module):
 
 def objective(config: CxrReasonerConfig, processor: CxrReasonerProcessor) -> Objective:
     """The label loss of each head, the hierarchy penalty and the consistency of "no note" with the image alone."""
-    weights = {str(head): weight for head, weight in config.head_weights.items()}
+    weights: dict[str, float] = dict(config.head_weights)  # type: ignore[arg-type]
     if losses.hierarchy_pairs(processor.labels):
         weights["hierarchy"] = config.hierarchy
     if config.fusion != "late":  # whose fused answer is the average with the note's, note or no note

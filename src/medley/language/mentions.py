@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from functools import cache
 
 from medley.core.labels import CHEXPERT_14, HIERARCHY, NO_FINDING, NOT_KNOWN, UNCERTAIN
-from medley.language import chest, negation
+from medley.language import beyond, chest, negation
 from medley.language.phrases import Mark, Token, Vocabulary, lower, tokens
 from medley.language.sentences import INPUT_HEADERS, Sentence, split_sentences
 
@@ -42,14 +42,19 @@ class Mention:
 
 
 @cache
-def _vocabulary() -> Vocabulary:
-    return Vocabulary([*chest.vocabulary(), *negation.triggers()])
+def _vocabulary(wide: bool = False) -> Vocabulary:
+    entries = [*chest.vocabulary(), *negation.triggers()]
+    return Vocabulary(beyond.widen(entries) if wide else entries)
 
 
-def find_mentions(text: str) -> list[Mention]:
-    """All findings that the text names or denies, in order. A phrase with two labels gives two mentions."""
+def find_mentions(text: str, wide: bool = False) -> list[Mention]:
+    """All findings that the text names or denies, in order. A phrase with two labels gives two mentions.
+
+    `wide` also reads diseases that no label list has and plain words for findings (`beyond`): for holding a text to a
+    prediction, never for labels.
+    """
     low = lower(text)
-    return [mention for sentence in split_sentences(text) for mention in _read(text, low, sentence)]
+    return [mention for sentence in split_sentences(text) for mention in _read(text, low, sentence, wide)]
 
 
 def label_text(text: str, labels: Iterable[str] = CHEXPERT_14, propagate: bool = True) -> dict[str, float]:
@@ -94,9 +99,9 @@ def _stronger(one: float, other: float) -> float:
     return one if rank.get(one, 0) >= rank.get(other, 0) else other
 
 
-def _read(text: str, low: str, sentence: Sentence) -> list[Mention]:
+def _read(text: str, low: str, sentence: Sentence, wide: bool = False) -> list[Mention]:
     words = tokens(low, sentence.start, sentence.end)
-    marks = _vocabulary().marks(words)
+    marks = _vocabulary(wide).marks(words)
     states = _states(marks, words)
     said = negation.polarities(marks, {subject for subjects in states.values() for subject in subjects})
     mentions: list[Mention] = []

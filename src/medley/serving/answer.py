@@ -9,6 +9,7 @@ import numpy as np
 
 from medley.core.labels import NO_FINDING
 from medley.core.records import Evidence, Film, Prediction
+from medley.evaluation.calibration import Calibration
 from medley.evaluation.thresholds import Thresholds
 from medley.explain.attention import salience
 from medley.serving.reasoning import UNLIKELY, band_of, differential, gather_evidence
@@ -25,6 +26,7 @@ def make_answer(
     films: Sequence[ReadFilm],
     evidence: Evidence,
     thresholds: Thresholds | None,
+    calibration: Calibration | None,
     has_note: bool,
     model: Mapping[str, Any],
     remarks: Sequence[str],
@@ -36,19 +38,30 @@ def make_answer(
     findings = gather_evidence(
         prediction.scores,
         cuts,
-        image_only=prediction.heads["image_only"] if has_note else None,
+        image_only=prediction.heads["image_only"],
+        has_note=has_note,
+        calibrated=_calibrated(prediction.scores, calibration),
         zones={label: _zone([one.film for one in films], evidence.maps[label]) for label in named},
         note_tokens={label: _top(evidence.words[label]) for label in named},
+        hierarchy=model["hierarchy_holds"],
     )
     return Answer(
         prediction=prediction,
         findings=tuple(sorted(findings, key=lambda finding: -finding.probability)),
         differential=differential(findings),
         films=tuple(films),
-        warnings=(*remarks, *_warnings(films, thresholds, model)),
+        warnings=(*remarks, *_warnings(films, model)),
         model=model,
         heatmaps=evidence.maps,
     )
+
+
+def _calibrated(scores: Mapping[str, float], calibration: Calibration | None) -> dict[str, float]:
+    """The calibrated probability of each label that has a curve."""
+    if calibration is None:
+        return {}
+    curves = {label: calibration.of("fused", label)[0] for label in scores}
+    return {label: float(curve(np.asarray(scores[label]))) for label, curve in curves.items() if curve is not None}
 
 
 def _zone(films: Sequence[Film], maps: Sequence[np.ndarray]) -> str | None:
@@ -72,11 +85,13 @@ def _top(words: Mapping[str, float]) -> list[str]:
     return sorted(long, key=lambda word: -long[word])[:_TOP_WORDS]
 
 
-def _warnings(films: Sequence[ReadFilm], thresholds: Thresholds | None, model: Mapping[str, Any]) -> Iterable[str]:
+def _warnings(films: Sequence[ReadFilm], model: Mapping[str, Any]) -> Iterable[str]:
     for one in films:
         for reason in one.quality["reasons"]:
             yield f"{one.quality['file']}: {reason}"
-    if thresholds is None:
-        yield "this run has no thresholds (medley evaluate fits them on its dev part): bands are read against 0.5"
+    if not model["finished"]:
+        yield "the training of this run has not finished: these are answers of its best weights so far"
+    if model["leaky"]:
+        yield "this model was trained on notes that give the labels away: what it adds for a note is not to be trusted"
     if model["trained_on_synthetic"]:
         yield "this model was trained on generated films: its answers on real ones mean nothing clinically"

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 from collections.abc import Mapping
+from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 from medley.core.files import whole_file
@@ -12,27 +14,54 @@ from medley.explain.render import Bar, overview
 from medley.serving.schemas import Answer
 
 _HEATMAPS = 4
+_STAND_IN = "?"
 
 
 def draw_answer(answer: Answer, note: str | None, truth: Mapping[str, float] | None = None) -> bytes:
-    """PNG: films, note, bars with thresholds, and heat maps of the findings that come nearest to their thresholds."""
-    bars = [Bar(f.label, f.probability, f.threshold, f.probability_image_only) for f in answer.findings]
+    """PNG: films, note, bars with thresholds, and heat maps of the findings that come nearest to their thresholds.
+
+    Characters that the font lacks are drawn as a question mark (see `not_drawn`).
+    """
+    alone = {f.label: None if f.delta_from_note is None else f.probability_image_only for f in answer.findings}
+    bars = [Bar(_drawn(f.label), f.probability, f.threshold, alone[f.label]) for f in answer.findings]
     ranked = sorted(answer.findings, key=lambda f: f.probability - (f.threshold or 0.5), reverse=True)
     shown = [f.label for f in ranked if f.label != NO_FINDING][:_HEATMAPS]
     figure = overview(
         [one.display for one in answer.films],
         bars,
-        {label: answer.heatmaps[label] for label in shown},
-        note,
-        answer.prediction.case_id,
-        truth,
+        {_drawn(label): answer.heatmaps[label] for label in shown},
+        None if note is None else _drawn(note),
+        _drawn(answer.prediction.case_id),
+        truth and {_drawn(label): value for label, value in truth.items()},
     )
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=100)
     return buffer.getvalue()
 
 
-def save_answer_picture(answer: Answer, note: str | None, path: Path) -> None:
-    """`draw_answer` to a file."""
+def save_answer_picture(answer: Answer, note: str | None, path: Path) -> Answer:
+    """`draw_answer` to a file; returns the answer with a warning where the picture cannot show all of its text."""
     with whole_file(path) as temporary:
         temporary.write_bytes(draw_answer(answer, note))
+    lost = not_drawn(note or "") + not_drawn(answer.prediction.case_id)
+    if not lost:
+        return answer
+    remark = f"the picture's font lacks {lost} of the characters of note and name, which stand in it as '{_STAND_IN}'"
+    return replace(answer, warnings=(*answer.warnings, f"{remark}; the model read the note as it is"))
+
+
+def not_drawn(text: str) -> int:
+    """How many characters of the text the picture's font lacks."""
+    return sum(not _in_font(character) for character in text)
+
+
+def _drawn(text: str) -> str:
+    """The text as matplotlib draws it: no character that its font lacks, and no formula between two dollars."""
+    return "".join(c if _in_font(c) else _STAND_IN for c in text).replace("$", r"\$")
+
+
+@cache
+def _in_font(character: str) -> bool:
+    from matplotlib.font_manager import FontProperties, findfont, get_font
+
+    return character.isspace() or get_font(findfont(FontProperties())).get_char_index(ord(character)) != 0

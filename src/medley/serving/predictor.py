@@ -16,19 +16,18 @@ import torch
 from medley.core.errors import MedleyError, UnreadableImage
 from medley.core.family import Family, Processor, to_device
 from medley.core.records import VIEWS, Case, Evidence, Film, Prediction, Study
-from medley.core.weights import resolve
 from medley.data.notes import clean_note
 from medley.data.preprocess.film import read_film, settle_view
 from medley.data.preprocess.geometry import fit
 from medley.data.preprocess.quality import film_quality, other_subject
 from medley.data.source import batches, group_views
+from medley.evaluation.calibration import Calibration
 from medley.evaluation.thresholds import Thresholds
-from medley.families import get_family
 from medley.serving.answer import make_answer
+from medley.serving.run_folder import NO_THRESHOLDS, open_run
 from medley.serving.schemas import Answer, ReadFilm, Skipped
-from medley.training.checkpoint import rebuild, stage_folder
 from medley.training.data import aggregate
-from medley.training.recipe import Recipe, family_config, resolve_recipe
+from medley.training.recipe import Recipe
 
 _DISPLAY_PX = 640
 _STUDIES_AT_ONCE = 16
@@ -46,6 +45,7 @@ class Request:
     text: str | None = None
     case_id: str | None = None
     folder: Path = Path()
+    fault: str | None = None  # why it cannot be answered, where that is known before its films are read
 
     def films(self) -> list[tuple[str | None, Path]]:
         """(view, file) of each film, in order; the view is None where it was not said."""
@@ -89,10 +89,14 @@ class Predictor:
         model: torch.nn.Module,
         thresholds: Thresholds | None,
         facts: Mapping[str, Any],
+        calibration: Calibration | None = None,
+        unfitted: str = NO_THRESHOLDS,
     ):
+        """`unfitted` is what answers say where there are no thresholds."""
         self.family, self.recipe, self.processor = family, recipe, processor
         self.model = model.eval()
         self.thresholds, self.facts = thresholds, dict(facts)
+        self.calibration, self.unfitted = calibration, unfitted
 
     @property
     def device(self) -> torch.device:
@@ -119,6 +123,13 @@ class Predictor:
             for one in opened:
                 yield next(answers) if isinstance(one, _Opened) else one
 
+    def read(self, request: Request) -> tuple[list[Study], list[ReadFilm]]:
+        """The films of a request in the groups that the model reads together, each group a Study, and the same films
+        one by one. Raises MedleyError where they or the text cannot be read."""
+        opened = self._open(request)
+        studies = [Study(opened.case, tuple(one.film for one in group), opened.note) for group in opened.groups]
+        return studies, [film for group in opened.groups for film in group]
+
     def _open_or_skip(self, request: Request) -> _Opened | Skipped:
         try:
             return self._open(request)
@@ -128,6 +139,8 @@ class Predictor:
     def _open(self, request: Request) -> _Opened:
         """Films are read in the groups and the order of training and scoring, so that the answers are the same."""
         name = request.name()
+        if request.fault is not None:
+            raise MedleyError(request.fault)
         if not request.films():
             raise MedleyError("a study needs at least one image file")
         films = [self._read(file, view) for view, file in request.films()]
@@ -168,8 +181,10 @@ class Predictor:
             remarks.append(f"{len(films)} films, of which {views} are read at a time: the answer pools the groups")
         if opened.note and (cut := self.processor.cut_words(opened.note)):
             remarks.append(f"the note is long: its last {cut} tokens were not read")
+        if self.thresholds is None:
+            remarks.append(self.unfitted)
         pooled, has_note = Evidence(maps, evidence[0].words), opened.note is not None
-        return make_answer(whole, films, pooled, self.thresholds, has_note, self.facts, remarks)
+        return make_answer(whole, films, pooled, self.thresholds, self.calibration, has_note, self.facts, remarks)
 
     @torch.inference_mode()
     def run(self, studies: Sequence[Study]) -> tuple[list[Prediction], list[Evidence]]:
@@ -184,36 +199,21 @@ class Predictor:
         return self.processor.predictions(self.model(to_device(self.processor(studies), self.device)), studies)
 
 
-def load(run: str | Path, device: str | None = None) -> Predictor:
+def load(run: str | Path, device: str | None = None, unfinished: bool = False) -> Predictor:
     """The Predictor of a run: a folder that `medley train` wrote, or a hub id owner/name.
 
-    Raises MedleyError where the folder holds no run or no weights.
+    Raises MedleyError where the folder holds no run or no weights, and where its training has not finished; with
+    `unfinished` the best weights so far answer then, and every answer says so.
     """
-    from medley.core.config import read_yaml
-    from medley.core.files import read_json
-
-    folder = resolve(run)
-    if not (folder / "config.yaml").is_file():
-        raise MedleyError(f"{folder} holds no config.yaml: it is no run of `medley train`")
-    recipe = resolve_recipe(read_yaml(folder / "config.yaml"), str(folder / "config.yaml"))
-    family = get_family(recipe.family)
-    config = family_config(recipe, family)
-    if not (folder / "processor").is_dir():
-        raise MedleyError(f"{folder} holds no processor: its training did not begin; run medley train again")
-    processor = family.load_processor(config, folder / "processor")
-    stage = stage_folder(folder, len(recipe.stages), list(recipe.stages)[-1])
-    model, weights = rebuild(family, config, processor, stage)
-    saved = folder / "thresholds.json"
-    thresholds = Thresholds.from_json(read_json(saved), str(saved)) if saved.is_file() else None
-    data = read_json(folder / "data.json")
-    facts = {
-        "run": str(folder),
-        "family": family.name,
-        "medley": weights["medley"],
-        "stage": weights["stage"],
-        "trained_on_synthetic": data["synthetic"],
-        "note_regime": data["notes"]["regime"],
-        "label_policy": data["label_policy"],
-    }
     chosen = device or ("cuda" if torch.cuda.is_available() else "cpu")
-    return Predictor(family, recipe, processor, model.to(chosen), thresholds, facts)
+    opened = open_run(run, unfinished)
+    return Predictor(
+        opened.family,
+        opened.recipe,
+        opened.processor,
+        opened.model.to(chosen),
+        opened.thresholds,
+        opened.facts,
+        opened.calibration,
+        opened.unfitted,
+    )

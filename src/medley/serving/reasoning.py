@@ -38,8 +38,9 @@ class FindingEvidence:
     probability: float
     threshold: float | None  # None where dev had too few positives to fit one
     band: str  # likely | possible | unlikely
-    probability_image_only: float | None = None
-    delta_from_note: float | None = None  # probability minus the probability without the note
+    probability_image_only: float | None = None  # what the film alone gives
+    probability_calibrated: float | None = None  # None where no calibration was fitted
+    delta_from_note: float | None = None  # probability minus the probability without the note; None without one
     zone: str | None = None  # from the heat map: `zones.zone_of`
     top_note_tokens: tuple[str, ...] = ()
     against: tuple[str, ...] = ()
@@ -58,10 +59,11 @@ class FindingEvidence:
 
 @dataclass(frozen=True)
 class Differential:
-    """`lines` are ranked, one finding each; `text` is the headline, the lines and what is unlikely."""
+    """`lines` tell the `ranked` findings, one each; `text` is the headline, the lines and what is unlikely."""
 
     lines: tuple[str, ...]
     text: str
+    ranked: tuple[FindingEvidence, ...]
 
 
 def band_of(probability: float, threshold: float | None) -> str:
@@ -79,24 +81,33 @@ def gather_evidence(
     image_only: Mapping[str, float] | None = None,
     zones: Mapping[str, str | None] | None = None,
     note_tokens: Mapping[str, Sequence[str]] | None = None,
+    calibrated: Mapping[str, float] | None = None,
+    *,
+    has_note: bool = True,
+    hierarchy: bool = True,
 ) -> tuple[FindingEvidence, ...]:
     """One record a label of `scores`, with its band and what speaks against it, in the order of `scores`.
 
-    `image_only` is the prediction without the note; leave it out where there was none. Raises MedleyError for a
-    probability outside [0, 1], and for a label in the other tables that `scores` lacks.
+    `image_only` is what the film alone gives; nothing is said of a note where `has_note` is False. `hierarchy` says
+    whether the labels that the model learned from obey `core.labels.HIERARCHY`: only then does an unlikely parent
+    speak against its child. Raises MedleyError for a probability outside [0, 1], and for a label in the other tables
+    that `scores` lacks.
     """
     image_only, zones, note_tokens = image_only or {}, zones or {}, note_tokens or {}
-    for name, table in (("threshold", thresholds), ("image", image_only), ("zone", zones), ("note", note_tokens)):
+    calibrated = calibrated or {}
+    tables = {"threshold": thresholds, "image": image_only, "zone": zones, "note": note_tokens}
+    for name, table in {**tables, "calibrated": calibrated}.items():
         for label in table:
             if label not in scores:
                 raise MedleyError(f"{name} table: the prediction has no label '{label}'{nearest(label, scores)}")
-    for label, value in (*scores.items(), *image_only.items(), *thresholds.items()):
+    for label, value in (*scores.items(), *image_only.items(), *thresholds.items(), *calibrated.items()):
         if value is not None and not 0.0 <= value <= 1.0:
             raise MedleyError(f"label '{label}': {value} is no probability; it must lie between 0 and 1")
     bands = {label: band_of(p, thresholds.get(label)) for label, p in scores.items()}
     found = []
     for label, probability in scores.items():
         alone = image_only.get(label)
+        without = alone if has_note else None
         found.append(
             FindingEvidence(
                 label=label,
@@ -104,10 +115,11 @@ def gather_evidence(
                 threshold=thresholds.get(label),
                 band=bands[label],
                 probability_image_only=alone,
-                delta_from_note=None if alone is None else probability - alone,
+                probability_calibrated=calibrated.get(label),
+                delta_from_note=None if without is None else probability - without,
                 zone=zones.get(label),
                 top_note_tokens=tuple(filter(None, map(clean_token, note_tokens.get(label, ())))),
-                against=_against(label, scores, thresholds, bands, alone),
+                against=_against(label, scores, thresholds, bands, without, hierarchy),
             )
         )
     return tuple(found)
@@ -125,15 +137,16 @@ def _against(
     thresholds: Mapping[str, float | None],
     bands: Mapping[str, str],
     alone: float | None,
+    hierarchy: bool,
 ) -> tuple[str, ...]:
     if bands[label] == UNLIKELY or label == NO_FINDING:
         return ()
     reasons = [
         f"its parent label {parent} is unlikely at {_percent(scores[parent])}"
-        for parent in HIERARCHY.get(label, ())
+        for parent in (HIERARCHY.get(label, ()) if hierarchy else ())
         if bands.get(parent) == UNLIKELY
     ]
-    kinds = [child for child, parents in HIERARCHY.items() if label in parents and child in bands]
+    kinds = [child for child, parents in HIERARCHY.items() if hierarchy and label in parents and child in bands]
     if kinds and all(bands[kind] == UNLIKELY for kind in kinds):
         reasons.append("no more specific kind of it reaches its own threshold")
     if alone is not None and band_of(alone, thresholds.get(label)) == UNLIKELY:
@@ -157,19 +170,20 @@ def differential(findings: Sequence[FindingEvidence]) -> Differential:
         closing.append("None of the labels comes near its threshold.")
     if rest := sorted((f for f in others if f.band == UNLIKELY), key=lambda f: (-f.probability, f.label)):
         closing.append("No support for " + ", ".join(f"{f.label} at {_percent(f.probability)}" for f in rest) + ".")
-    return Differential(lines, "\n".join([HEADLINE, *lines, *closing]))
+    return Differential(lines, "\n".join([HEADLINE, *lines, *closing]), tuple(named))
 
 
 def _line(rank: int, finding: FindingEvidence) -> str:
-    threshold = "with no fitted threshold" if finding.threshold is None else f"threshold {_percent(finding.threshold)}"
-    parts = [f"{rank}. {finding.label}: {finding.band}, {_percent(finding.probability)}, {threshold}."]
+    probability, threshold, away = _apart(finding.probability, _cut(finding))
+    said = "with no fitted threshold" if finding.threshold is None else f"threshold {threshold}"
+    parts = [f"{rank}. {finding.label}: {finding.band}, {probability}, {said}."]
     if finding.zone:
         parts.append(f"Heat map: {finding.zone}.")
     if finding.delta_from_note is not None:
         parts.append(_note(finding.delta_from_note, finding.top_note_tokens))
     if finding.against:
         parts.append(" ".join(f"Against: {reason}." for reason in finding.against))
-    parts.append(_would_change(finding))
+    parts.append(_would_change(finding, threshold, away))
     return " ".join(parts)
 
 
@@ -180,23 +194,42 @@ def _note(delta: float, tokens: Sequence[str]) -> str:
     return f"Note: {delta * 100:+.0f} points{', most weight on ' + words if words else ''}."
 
 
-def _would_change(finding: FindingEvidence) -> str:
-    threshold = _UNFITTED if finding.threshold is None else finding.threshold
+def _would_change(finding: FindingEvidence, threshold: str, away: str) -> str:
     alone = finding.probability_image_only
-    if alone is not None and (alone >= threshold) != finding.positive:
-        return f"What would change this: without the note it is {_percent(alone)}, across the threshold."
-    side = "falling below" if finding.positive else "reaching"
-    return f"What would change this: {side} {_percent(threshold)}, {_points(finding.probability - threshold)} away."
+    if finding.delta_from_note is not None and alone is not None and (alone >= _cut(finding)) != finding.positive:
+        return (
+            f"What would change this: without the note it is {_apart(alone, _cut(finding))[0]}, across the threshold."
+        )
+    return f"What would change this: {'falling below' if finding.positive else 'reaching'} {threshold}, {away}."
 
 
-def _points(difference: float) -> str:
-    return f"{abs(difference) * 100:.0f} points"
+def _cut(finding: FindingEvidence) -> float:
+    return _UNFITTED if finding.threshold is None else finding.threshold
 
 
-def _percent(probability: float) -> str:
-    """Whole per cent, except that what is not certain is never written as 0 % or 100 %."""
-    percent = probability * 100
-    if 0 < percent < 1 or 99 < percent < 100:
-        return "under 1 %" if percent < 1 else "over 99 %"
+def _apart(probability: float, threshold: float) -> tuple[str, str, str]:
+    """Both in per cent and the way between them, with as many digits as it takes to tell them apart, at most three.
+
+    The way is the difference of the two as they are written, so that no line contradicts itself.
+    """
+    if probability == threshold:
+        return _percent(probability), _percent(threshold), "just on it"
+    for digits in range(4):
+        one, other = round(probability * 100, digits), round(threshold * 100, digits)
+        if one != other:
+            away = f"{abs(one - other):.{digits}f}"
+            return _percent(probability, digits), _percent(threshold, digits), f"{away} point{_plural(away)} away"
+    return _percent(probability, 3), _percent(threshold, 3), "less than 0.001 points away"
+
+
+def _plural(count: str) -> str:
+    return "" if count == "1" else "s"
+
+
+def _percent(probability: float, digits: int = 0) -> str:
+    """Per cent, except that what is not certain is never written as 0 % or 100 %."""
+    percent, least = probability * 100, 10.0**-digits
     assert math.isfinite(percent)
-    return f"{percent:.0f} %"
+    if 0 < percent < least or 100 - least < percent < 100:
+        return f"under {least:g} %" if percent < least else f"over {100 - least:g} %"
+    return f"{percent:.{digits}f} %"

@@ -37,30 +37,54 @@ class Answer:
     warnings: tuple[str, ...]
     model: Mapping[str, Any]
     heatmaps: Mapping[str, tuple[np.ndarray, ...]]
+    picture: str | None = None  # where its picture was saved, relative to the folder of the answers
 
     def as_json(self) -> dict[str, Any]:
-        """Plain JSON: findings, differential, evidence, quality, warnings, model. Pictures are left out."""
+        """Plain JSON: findings, ranked differential, evidence, quality, warnings, model.
+
+        Probabilities begin with `p_`: `p_raw` is what the threshold, the band and the decision are read from, `p_cal`
+        the same calibrated (null where no calibration was fitted).
+        """
         return {
             "case_id": self.prediction.case_id,
-            "labels": [
+            "labels": [self._label(finding) for finding in self.findings],
+            "differential": [
                 {
+                    "rank": rank,
                     "name": finding.label,
-                    "probability": finding.probability,
-                    "threshold": finding.threshold,
-                    "decision": None if finding.threshold is None else finding.probability >= finding.threshold,
                     "band": finding.band,
-                    "probability_image_only": finding.probability_image_only,
-                    "probability_text_only": self.prediction.heads["text_only"][finding.label],
-                    "delta_from_note": finding.delta_from_note,
+                    "p_raw": finding.probability,
+                    "p_cal": finding.probability_calibrated,
                     "zone": finding.zone,
-                    "top_note_words": list(finding.top_note_tokens),
+                    "against": list(finding.against),
+                    "text": line.partition(" ")[2],
                 }
-                for finding in self.findings
+                for rank, (finding, line) in enumerate(
+                    zip(self.differential.ranked, self.differential.lines, strict=True), start=1
+                )
             ],
-            "differential": self.differential.text,
+            "differential_text": self.differential.text,
+            "evidence": {
+                "picture": self.picture,
+                "top_note_words": {f.label: list(f.top_note_tokens) for f in self.findings if f.top_note_tokens},
+            },
             "quality": [dict(one.quality) for one in self.films],
             "warnings": list(self.warnings),
-            "model": dict(self.model),
+            "model": {"version" if key == "medley" else key: value for key, value in self.model.items()},
+        }
+
+    def _label(self, finding: FindingEvidence) -> dict[str, Any]:
+        return {
+            "name": finding.label,
+            "p_raw": finding.probability,
+            "p_cal": finding.probability_calibrated,
+            "threshold": finding.threshold,
+            "decision": None if finding.threshold is None else finding.positive,
+            "band": finding.band,
+            "p_image_only": finding.probability_image_only,
+            "p_text_only": self.prediction.heads["text_only"][finding.label],
+            "delta_from_note": finding.delta_from_note,
+            "zone": finding.zone,
         }
 
 

@@ -1,78 +1,78 @@
-"""Predictions of a whole part through the Predictor, and the scorecard of a run made from them."""
+"""The scorecard of a run: what it is fitted with, what it is scored on, its floors, and where all of it is written."""
 
 from __future__ import annotations
 
 import dataclasses
-import platform
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from medley.core.about import VERSION
 from medley.core.errors import MedleyError
-from medley.core.files import sha256, write_json
-from medley.core.records import Case, Prediction
-from medley.core.weights import WEIGHTS
-from medley.data.policies import LabelPolicy
-from medley.data.source import DataConfig, Source, batches, open_source
+from medley.core.files import read_json, write_json
+from medley.core.records import Prediction
+from medley.data.source import DataConfig, Source, open_source
+from medley.evaluation.calibration import fit_calibration
 from medley.evaluation.findings import chest_findings_scorecard
-from medley.evaluation.floors import prevalence_floor, thumbnail_probe
+from medley.evaluation.floors import Floor, all_negative_floor, prevalence_floor
+from medley.evaluation.paired_floors import paired_floors, with_floors
+from medley.evaluation.pictures import finding_pictures
 from medley.evaluation.predictions import write_predictions
-from medley.evaluation.scorecard import Protocol, Scorecard
+from medley.evaluation.scorecard import LabelScores, Scorecard
 from medley.evaluation.scorecard_files import write_scorecard
-from medley.evaluation.thresholds import Thresholds, fit_thresholds
+from medley.evaluation.scorecard_page import Example
+from medley.evaluation.scorecard_tables import EXPLANATION
+from medley.evaluation.scorecard_words import LEAKY
+from medley.evaluation.thresholds import fit_thresholds
+from medley.serving.examples import marked_examples
+from medley.serving.explaining import ExplanationScores, score_run
+from medley.serving.left_out import left_out_warnings, write_skipped
+from medley.serving.model_floors import Floors, model_floors
+from medley.serving.parts import Tick, predict_part
 from medley.serving.predictor import Predictor
-from medley.training.checkpoint import stage_folder
-from medley.training.data import aggregate
+from medley.serving.probes import film_probes, labels_of
+from medley.serving.stated import protocol_of, provenance_of
 
-_BATCH = 64
-Tick = Callable[[str, int, int], None] | None
-
-
-def predict_part(predictor: Predictor, source: Source, part: str, tick: Tick = None) -> list[Prediction]:
-    """One prediction a study of the part, with the labels it is scored against and its images' own scores."""
-    views, how = predictor.processor.views, predictor.recipe.evaluate.aggregation
-    cases = source.parts[part]
-    groups = [(case, group) for case in cases for group in source.groups(case, views)]
-    by_case: dict[str, list[Prediction]] = {}
-    for done, chunk in enumerate(batches(groups, _BATCH), start=1):
-        studies = [source.study(case, images) for case, images in chunk]
-        for (case, images), prediction in zip(chunk, predictor.predictions(studies), strict=True):
-            alone = ({"view": "+".join(image.view for image in images), "scores": prediction.scores},)
-            by_case.setdefault(case.case_id, []).append(dataclasses.replace(prediction, images=alone))
-        if tick:
-            tick(f"predicting {part}", min(done * _BATCH, len(groups)), len(groups))
-    return [_finish(case, by_case[case.case_id], source, predictor, how) for case in cases]
+__all__ = ["evaluate_run", "fit_on_dev", "fitted", "other_source", "own_source", "predict_part"]
 
 
-def _finish(case: Case, group: list[Prediction], source: Source, predictor: Predictor, how: str) -> Prediction:
-    known = source.known_labels(case)
-    age = None if np.isnan(case.age_years) else case.age_years
-    about = {"sex": case.sex, "age_years": age, "view": case.images[0].view, "source": case.source or None}
-    return dataclasses.replace(
-        aggregate(group, how),
-        images=tuple(image for prediction in group for image in prediction.images),
-        labels={name: known.get(name) for name in predictor.labels},
-        group={name: value for name, value in about.items() if value is not None},
-    )
+@dataclass(frozen=True)
+class Scored:
+    """A scorecard with what its page is made of."""
+
+    card: Scorecard
+    predictions: tuple[Prediction, ...]
+    pictures: Mapping[str, bytes]
+    examples: tuple[Example, ...]
+    left_out: Mapping[str, str]  # case id -> why, of the studies of the part that have no readable film
 
 
-def fit_run_thresholds(predictor: Predictor, source: Source, run: Path, tick: Tick = None) -> Thresholds:
-    """Thresholds of every head on the run's own dev part, written to RUN/thresholds.json."""
-    thresholds = fit_thresholds(predict_part(predictor, source, "dev", tick))
-    write_json(run / "thresholds.json", thresholds.to_json())
-    predictor.thresholds = thresholds
-    return thresholds
+def fitted(predictor: Predictor) -> bool:
+    """Whether the run has all that is fitted on its dev part."""
+    calibrated = predictor.calibration is not None or predictor.recipe.evaluate.calibration == "none"
+    return predictor.thresholds is not None and calibrated
+
+
+def fit_on_dev(predictor: Predictor, own: Source, tick: Tick = None) -> None:
+    """Thresholds and calibration of every head on the run's own dev part: RUN/thresholds.json, RUN/calibration.json."""
+    how, weights = predictor.recipe.evaluate, {"weights": predictor.facts["weights"]}
+    dev = predict_part(predictor, own, "dev", tick)
+    predictor.thresholds = fit_thresholds(dev, how.thresholds, how.sensitivity).model_copy(update=weights)
+    predictor.calibration = None
+    if how.calibration != "none":
+        predictor.calibration = fit_calibration(dev, how.calibration).model_copy(update=weights)
+        write_json(_run(predictor) / "calibration.json", predictor.calibration.to_json())
+    write_json(_run(predictor) / "thresholds.json", predictor.thresholds.to_json())
+
+
+def _run(predictor: Predictor) -> Path:
+    return Path(predictor.facts["run"])
 
 
 def own_source(predictor: Predictor, tick: Tick = None) -> Source:
     """The data that the run was trained on; refuses data that have changed since."""
-    from medley.core.files import read_json
-
     source = open_source(predictor.recipe.data, predictor.processor.image_px, progress=tick)
-    began = read_json(Path(predictor.facts["run"]) / "data.json")
+    began = read_json(_run(predictor) / "data.json")
     for key, now in (("table_digest", source.table.digest), ("split_digest", source.manifest.digest)):
         if began[key] != now:
             raise MedleyError(
@@ -82,83 +82,109 @@ def own_source(predictor: Predictor, tick: Tick = None) -> Source:
     return source
 
 
-def other_source(predictor: Predictor, cases: Path, splits: Path, tick: Tick = None) -> Source:
-    """Another table, read as the run's own: same policy, notes regime and views."""
-    change = {"cohort": None, "cases": str(cases), "splits": str(splits), "labels": None, "shards": None}
-    config = DataConfig.model_validate({**predictor.recipe.data.model_dump(), **change})
-    source = open_source(config, predictor.processor.image_px, progress=tick)
+def other_source(predictor: Predictor, cases: Path, splits: Path, part: str, tick: Tick = None) -> Source:
+    """Another table, of which `part` is scored, read as the run's own: same policy, notes regime and views.
+
+    Its films are decoded once into the cache, as they are read again for each floor; a run without shards has none.
+    """
+    data = predictor.recipe.data
+    change = {"cohort": None, "cases": str(cases), "splits": str(splits), "labels": None}
+    shards = {"shards": data.shards and "auto", "notes": data.notes.model_copy(update={"file": None})}
+    config = DataConfig.model_validate({**data.model_dump(), **change, **shards})
+    source = open_source(config, predictor.processor.image_px, tick, needed=(part,))
     if not set(source.labels) & set(predictor.labels):
         raise MedleyError(f"{cases} shares no label with the model, which knows {', '.join(predictor.labels)}")
     return source
 
 
 def evaluate_run(
-    predictor: Predictor, source: Source, part: str, out: Path, command: str, tick: Tick = None
-) -> tuple[Scorecard, list[Prediction]]:
-    """Predict a part, score it, and write predictions.jsonl, scorecard.json, tables, pictures and page to `out`."""
+    predictor: Predictor,
+    source: Source,
+    part: str,
+    out: Path,
+    command: str,
+    *,
+    own: Source | None,
+    controls: bool = False,
+    say: Callable[[str], None] = lambda _: None,
+    tick: Tick = None,
+) -> Scored:
+    """Predict a part, run its floors, score it, and write to `out`: predictions.jsonl, floors/<name>.jsonl,
+    scorecard.json, tables, pictures, page, and skipped.csv where studies of the part have no readable film.
+
+    `own` is the data that the run was trained on, which the floors that learn learn from; where it is None they are
+    missing, and the scorecard says so. `controls` also trains the run's recipe on shuffled labels.
+    """
     predictions = predict_part(predictor, source, part, tick)
+    floors, absent = model_floors(predictor, source, part, tick)
+    constants: dict[str, Floor] = {"all_negative": all_negative_floor(*_truth(predictions))}
+    if own is None:
+        absent |= dict.fromkeys(("thumbnail_probe", "nearest_neighbour"), "the data of the training are not at hand")
+    else:
+        floors |= film_probes(own, source, part, predictions)
+        train_NL = labels_of(own, "train", predictor.labels)
+        constants["prevalence"] = prevalence_floor(train_NL, *_truth(predictions))
+        if controls:
+            from medley.serving.controls import label_shuffled  # which loads all that training needs
+
+            floors |= label_shuffled(predictor, own, source, part, say, tick)
     write_predictions(out / "predictions.jsonl", predictions)
+    _write_floors(out / "floors", floors)
+
+    resampled = {"bootstrap": predictor.recipe.evaluate.bootstrap, "seed": predictor.recipe.seed}
     card = chest_findings_scorecard(
         predictions,
         thresholds=predictor.thresholds,
-        protocol=_protocol(predictor, source, part),
-        provenance=_provenance(predictor, command),
-        floors=_floors(predictor, source, part),
-        bootstrap=predictor.recipe.evaluate.bootstrap,
-        seed=predictor.recipe.seed,
+        calibration=predictor.calibration,
+        protocol=protocol_of(predictor, source, part),
+        provenance=provenance_of(predictor, command, out / "predictions.jsonl"),
+        floors=constants,
+        **resampled,
     )
-    write_scorecard(card, out, predictions)
-    return card, predictions
+    card = with_floors(card, paired_floors(predictions, floors, **resampled), absent)
+    if predictor.facts["leaky"]:
+        card = dataclasses.replace(card, warnings=(LEAKY, *card.warnings))
+    resamples = predictor.recipe.evaluate.bootstrap
+    explained = score_run(predictor, source, part, own=own, resamples=resamples, tick=tick)
+    examples: tuple[Example, ...] = ()
+    if explained is not None:
+        card = _with_explanations(card, explained)
+        examples = marked_examples(predictor, source, part, explained.facts["method"], explained.facts["averaged"])
+    card = dataclasses.replace(card, warnings=(*left_out_warnings(source, part), *card.warnings))
+    pictures = finding_pictures(predictions, card)
+    scored = Scored(card, tuple(predictions), pictures, examples, source.left_out(part))
+    write_skipped(out / "skipped.csv", scored.left_out)
+    write_scorecard(card, out, predictions, scored.examples, scored.pictures)
+    return scored
 
 
-def _protocol(predictor: Predictor, source: Source, part: str) -> Protocol:
-    config, notes = source.config, source.config.notes
-    reader = config.cohort and f"generated cohort {config.cohort}, difficulty {config.difficulty}"
-    regime = f"sim, strength {notes.strength:g}, seed {notes.seed}" if notes.regime == "sim" else notes.regime
-    views = predictor.processor.views
-    return Protocol(
-        reader=reader or "+".join(sorted({case.source for case in source.table.cases})),
-        table=source.table.digest,
-        split=source.manifest.digest,
-        part=part,
-        label_policy=f"scored: {LabelPolicy('ignore', config.blank).describe()}; trained: {source.policy.describe()}",
-        notes=regime,
-        aggregation=f"{predictor.recipe.evaluate.aggregation} over groups of up to {views} views of {config.views}",
-        synthetic=all(case.synthetic for case in source.table.cases),
-    )
-
-
-def _provenance(predictor: Predictor, command: str) -> dict[str, Any]:
-    import torch
-
-    run = Path(predictor.facts["run"])
-    stage = stage_folder(run, len(predictor.recipe.stages), list(predictor.recipe.stages)[-1])
-    return {
-        "command": command,
-        "run": str(run),
-        "medley": VERSION,
-        "torch": torch.__version__,
-        "weights": sha256(stage / WEIGHTS)[:16],
-        "training_seed": predictor.recipe.seed,
-        "machine": f"{platform.machine()}, {platform.system()}, {predictor.device.type}",
+def _with_explanations(card: Scorecard, explained: ExplanationScores) -> Scorecard:
+    """The card with the scores of the maps beside its own; of a label the lesions are counted, not the studies."""
+    of_label = {
+        label: LabelScores(metrics["pointing_game"].n, 0, 0, None, metrics)
+        for label, metrics in explained.per_label.items()
     }
+    return dataclasses.replace(
+        card,
+        metrics={**card.metrics, **explained.metrics},
+        floors={**card.floors, **explained.floors},
+        per_label={**card.per_label, EXPLANATION: of_label},
+        provenance={**card.provenance, "explanations": explained.facts},
+        warnings=(*card.warnings, *explained.warnings),
+    )
 
 
-def _floors(predictor: Predictor, source: Source, part: str) -> dict[str, dict[str, float | None]]:
-    """The constant answer, and the probe on thumbnails of the first frontal film of each study."""
-    train, test = _labels(source, "train", predictor.labels), _labels(source, part, predictor.labels)
-    probe = thumbnail_probe(_first_films(source, "train"), train, _first_films(source, part), test, predictor.labels)
-    return {"prevalence": prevalence_floor(train, test, predictor.labels), "thumbnail_probe": probe}
+def _truth(predictions: Sequence[Prediction]) -> tuple[Any, tuple[str, ...]]:
+    from medley.evaluation.tables import FUSED, head_tables
+
+    table = head_tables(predictions)[FUSED]
+    return table.labels_NL, table.names
 
 
-def _labels(source: Source, part: str, names: tuple[str, ...]) -> np.ndarray:
-    known = [source.known_labels(case) for case in source.parts[part]]
-    return np.array([[np.nan if row.get(name) is None else row[name] for name in names] for row in known], float)
-
-
-def _first_films(source: Source, part: str) -> np.ndarray:
-    def each() -> Iterator[np.ndarray]:
-        for case in source.parts[part]:
-            yield source.read_film(source.groups(case, 1)[0][0]).pixels
-
-    return np.stack(list(each()))
+def _write_floors(folder: Path, floors: Floors) -> None:
+    """The predictions of this scorecard's floors; those of an earlier one that it does not have are taken away."""
+    for name, lines in floors.items():
+        write_predictions(folder / f"{name}.jsonl", lines)
+    for file in folder.glob("*.jsonl"):
+        if file.stem not in floors:
+            file.unlink()

@@ -20,8 +20,10 @@ from typing import Any
 import torch
 from torch import nn
 
+from medley.core.errors import MedleyError
 from medley.core.family import Family
 from medley.core.weights import WEIGHTS, load_into, load_tensors, save_tensors
+from medley.data.source import preprocessing_versions
 
 STATE = "state.safetensors"
 
@@ -49,6 +51,7 @@ def save_state(
     optimizer: torch.optim.Optimizer,
     progress: Progress,
     average: nn.Module | None = None,
+    scaler: torch.amp.GradScaler | None = None,
 ) -> None:
     """Everything that the next step depends on, in one whole file. Randomness is keyed by the step: none is saved."""
     tensors = {f"model/{name}": tensor for name, tensor in model.state_dict().items()}
@@ -56,13 +59,17 @@ def save_state(
         tensors |= {f"average/{name}": tensor for name, tensor in average.state_dict().items()}
     for name, state in _named_state(optimizer).items():
         tensors |= {f"optimizer/{name}/{key}": value for key, value in state.items()}
-    save_tensors(path, tensors, {"progress": asdict(progress)})
+    save_tensors(path, tensors, {"progress": asdict(progress), "scaler": scaler.state_dict() if scaler else None})
 
 
 def load_state(
-    path: Path, model: nn.Module, optimizer: torch.optim.Optimizer, average: nn.Module | None = None
+    path: Path,
+    model: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    average: nn.Module | None = None,
+    scaler: torch.amp.GradScaler | None = None,
 ) -> Progress:
-    """Put the saved state into model, optimiser and average, and return where the stage was."""
+    """Put the saved state into model, optimiser, average and loss scale (fp16), and return where the stage was."""
     tensors, facts = load_tensors(path)
     for prefix, module in (("model/", model), ("average/", average)):
         own = {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
@@ -73,6 +80,8 @@ def load_state(
         if key.startswith("optimizer/"):
             name, _, entry = key.removeprefix("optimizer/").rpartition("/")
             optimizer.state[by_name[name]][entry] = value
+    if scaler is not None and facts["scaler"]:
+        scaler.load_state_dict(facts["scaler"])
     return Progress(**facts["progress"])
 
 
@@ -114,6 +123,11 @@ def load_weights(folder: Path, model: nn.Module) -> dict[str, Any]:
 def rebuild(family: Family, config: Any, processor: Any, folder: Path) -> tuple[nn.Module, dict[str, Any]]:
     """The model of a finished stage and its facts; the hub is asked only for frozen towers that were left out."""
     _, facts = load_tensors(folder / WEIGHTS)
+    if (read := facts.get("preprocessing")) not in (None, now := preprocessing_versions()):
+        raise MedleyError(
+            f"{folder / WEIGHTS} learned from images preprocessed by version {read}, this Medley has {now}: it would "
+            f"not answer as it was scored; install medley {facts['medley']}, or train again"
+        )
     model = family.model(config, processor, pretrained=bool(facts["left_out"]))
     load_weights(folder, model)
     return model, facts

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 
 from medley.core.family import Processor, to_device
+from medley.core.labels import NO_FINDING
 from medley.core.records import Case, ImageRef, Prediction, Study
 from medley.core.seeds import generator
 from medley.data.augment import apply, draw
@@ -31,6 +32,7 @@ class TrainingData:
     seed: int
     batch: int
     augment: bool
+    aggregation: str
 
     @cached_property
     def train(self) -> list[tuple[Case, tuple[ImageRef, ...]]]:
@@ -45,13 +47,13 @@ class TrainingData:
         return [(case, group) for case in self.source.parts[part] for group in self.source.groups(case, per_study)]
 
     def read(self, epoch: int, example: int) -> Example:
-        """A training example; its augmentation is keyed by (seed, epoch, case, film)."""
+        """A training example; its augmentation is keyed by (seed, epoch, case, place of the film in it)."""
         case, images = self.train[example]
         study = self.source.study(case, images)
         if self.augment:
             films = []
             for image, film in zip(images, study.films, strict=True):
-                rng = generator("augment", self.seed, epoch, case.case_id, image.path)
+                rng = generator("augment", self.seed, epoch, case.case_id, case.images.index(image))
                 films.append(dataclasses.replace(film, pixels=apply(draw(rng), film.pixels)))
             study = dataclasses.replace(study, films=tuple(films))
         return study, self.source.targets(case, self.seed)
@@ -83,27 +85,28 @@ class TrainingData:
         return sorted(self.dev_score([dataclasses.replace(first, case_id=key, labels=labels[key]) for key in labels]))
 
     def dev_score(self, predictions: Sequence[Prediction]) -> dict[str, float]:
-        """Dev metrics; films of a study that were read apart are averaged first."""
-        return dev_metrics(mean_over_groups(predictions), self.task)
-
-
-def mean_over_groups(predictions: Sequence[Prediction]) -> list[Prediction]:
-    """One prediction a study: the mean probability over its groups of films."""
-    by_case: dict[str, list[Prediction]] = {}
-    for prediction in predictions:
-        by_case.setdefault(prediction.case_id, []).append(prediction)
-    return [aggregate(group, "mean") for group in by_case.values()]
+        """Dev metrics; films of a study that were read apart are pooled first, as the scorecard will pool them."""
+        by_case: dict[str, list[Prediction]] = {}
+        for prediction in predictions:
+            by_case.setdefault(prediction.case_id, []).append(prediction)
+        return dev_metrics([aggregate(group, self.aggregation) for group in by_case.values()], self.task)
 
 
 def aggregate(group: Sequence[Prediction], how: str) -> Prediction:
-    """The study's prediction from those of its groups of films: the `mean` or the `max` of each probability."""
+    """The study's prediction from those of its groups of films: the `mean` or the `max` of each probability.
+
+    With `max` a finding is there if any film shows it, and so there is no finding only if every film shows none: the
+    least of its probabilities.
+    """
     if len(group) == 1:
         return group[0]
-    pool = np.mean if how == "mean" else np.max
     first = group[0]
 
+    def pooled(name: str, values: list[float]) -> float:
+        return float(np.mean(values)) if how == "mean" else min(values) if name == NO_FINDING else max(values)
+
     def over(scores: Sequence[Mapping[str, float]]) -> dict[str, float]:
-        return {name: float(pool([part[name] for part in scores])) for name in scores[0]}
+        return {name: pooled(name, [part[name] for part in scores]) for name in scores[0]}
 
     heads = {head: over([p.heads[head] for p in group]) for head in first.heads}
     return dataclasses.replace(first, scores=over([p.scores for p in group]), heads=heads)

@@ -86,7 +86,7 @@ class StageModule(L.LightningModule):
         plan = self.plan
         optimizer = build_optimizer(self.model, plan.rates, plan.stage.weight_decay, plan.stage.layer_decay)
         if self.state is not None:
-            self.progress = load_state(self.state, self.model, optimizer, self.average)
+            self.progress = load_state(self.state, self.model, optimizer, self.average, self._scaler)
         return optimizer
 
     def train_dataloader(self):
@@ -190,7 +190,8 @@ class StageModule(L.LightningModule):
         if end_of_epoch or step % plan.checkpoint_every == 0 or self.progress.done:
             self.progress.seconds = time.monotonic() - self._clock
             if self.trainer.is_global_zero:
-                save_state(plan.folder / STATE, self.model, self._optimizer(), self.progress, self.average)
+                state = plan.folder / STATE
+                save_state(state, self.model, self._optimizer(), self.progress, self.average, self._scaler)
         if self.progress.done:
             self.trainer.should_stop = True
 
@@ -201,6 +202,11 @@ class StageModule(L.LightningModule):
 
     def _out_of_patience(self) -> bool:
         return self.plan.patience is not None and self.progress.stale >= self.plan.patience
+
+    @property
+    def _scaler(self) -> torch.amp.GradScaler | None:
+        """What keeps fp16 gradients in range; None at other precisions."""
+        return getattr(self.trainer.precision_plugin, "scaler", None)
 
     @property
     def _scored(self) -> torch.nn.Module:

@@ -1,7 +1,7 @@
 """AdamW with a rate for every parameter that a stage names, lower in the depth of a tower, and a rate for every step.
 
-Norms, biases and other vectors are not decayed. Rates follow a linear warm-up and a cosine to zero, per step; they are
-a function of the step alone, so nothing of a schedule has to be saved.
+Norms, biases and tables of values (embeddings, positions, queries) are not decayed. Rates follow a linear warm-up and a
+cosine to zero, per step; they are a function of the step alone, so nothing of a schedule has to be saved.
 """
 
 from __future__ import annotations
@@ -17,6 +17,26 @@ from torch.optim.swa_utils import AveragedModel
 _TOWERS = ("vision.", "text.")
 # blocks.0. · layer.0. · layers_0. · stages.0. count from 0; layer1. · denseblock1. · transition1. from 1
 _BLOCK = re.compile(r"(?:blocks|layers?|stages?|denseblock|transition)([._]?)(\d+)\.")
+
+
+# Tables of tokens and positions by the names that timm, transformers and this house give them
+_TABLE = re.compile(r"bias|pos_embed|position_embed|_token|class_embedding|queries_")
+
+
+def decayed(model: nn.Module) -> set[str]:
+    """Names of the parameters that weight decay is for: the matrices and kernels that map one state to another.
+
+    Norms, biases, embeddings, positions, class tokens, queries and learned states (of a ParameterDict) have none: they
+    are values, not maps, and a decayed prevalence bias would drift to one half.
+    """
+    values = {
+        f"{prefix}.{name}"
+        for prefix, module in model.named_modules()
+        if isinstance(module, nn.ParameterDict | nn.Embedding)
+        for name, _ in module.named_parameters()
+    }
+    named = ((name, parameter) for name, parameter in model.named_parameters() if name not in values)
+    return {name for name, parameter in named if parameter.ndim > 1 and not _TABLE.search(name.rpartition(".")[2])}
 
 
 def depths(names: Iterable[str]) -> dict[str, int]:
@@ -46,13 +66,14 @@ def parameter_groups(
     for name, block in depth.items():
         tower = name.split(".")[0]
         deepest[tower] = max(deepest.get(tower, 0), block)
+    maps = decayed(model)
     groups: dict[tuple[float, float], dict] = {}
     for name, parameter in model.named_parameters():
         if name not in rates:
             continue
         below = deepest[name.split(".")[0]] - depth[name] if name in depth else 0
         rate = rates[name] * layer_decay**below
-        decay = weight_decay if parameter.ndim > 1 else 0.0
+        decay = weight_decay if name in maps else 0.0
         group = groups.setdefault((rate, decay), {"params": [], "names": [], "rate": rate, "weight_decay": decay})
         group["params"].append(parameter)
         group["names"].append(name)

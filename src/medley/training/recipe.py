@@ -8,15 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from medley.core.config import Config, build_config, merged, read_yaml, with_settings
 from medley.core.errors import MedleyError, nearest
-from medley.core.family import Family
 from medley.data.source import DataConfig
-from medley.families import get_family
+
+if TYPE_CHECKING:
+    from medley.core.family import Family
 
 
 class StageConfig(Config):
@@ -76,8 +77,17 @@ class EvaluateConfig(Config):
     """What the dev part's thresholds are chosen by: the best F1, the best Youden index, or a fixed sensitivity."""
     sensitivity: float = Field(0.9, gt=0, le=1)
     """The share of positives that a threshold must find, where thresholds is sensitivity."""
-    calibration: Literal["none", "temperature", "platt", "isotonic"] = "temperature"
+    calibration: Literal["none", "temperature", "platt", "isotonic"] = "platt"
     """How scores become probabilities, fitted on the dev part."""
+
+    @model_validator(mode="after")
+    def _sensitivity_is_used(self) -> EvaluateConfig:
+        if self.thresholds != "sensitivity" and self.sensitivity != type(self).model_fields["sensitivity"].default:
+            rule = "it needs thresholds: sensitivity"
+            raise ValueError(
+                f"sensitivity {self.sensitivity:g} changes nothing with thresholds {self.thresholds}; {rule}"
+            )
+        return self
 
 
 class Recipe(Config):
@@ -118,6 +128,8 @@ def load_recipe(path: Path | str, settings: Sequence[str] = (), demo: bool = Fal
 def resolve_recipe(document: dict[str, Any], where: str) -> Recipe:
     """Check a plain document and fill in every default, the family's among them."""
     recipe = build_config(Recipe, document, where)
+    from medley.families import get_family  # which loads torch: a misspelt key is told before
+
     family = get_family(recipe.family)
     model = build_config(family.config, merged(family.sizes[recipe.size], recipe.model), f"{where}: model")
     unknown = [name for name in recipe.stages if name not in family.stage_names]
@@ -126,6 +138,8 @@ def resolve_recipe(document: dict[str, Any], where: str) -> Recipe:
             f"{where}: {family.name} has no stage '{unknown[0]}'{nearest(unknown[0], family.stage_names)}"
         )
     chosen = recipe.stages or dict.fromkeys(family.stage_names, StageConfig())
+    if recipe.demo:  # a misspelt key must not wait for the demo
+        resolve_recipe(merged({**document, "demo": {}}, recipe.demo), f"{where}: demo")
     ordered = {name: chosen[name] for name in family.stage_names if name in chosen}
     return recipe.model_copy(update={"model": model.model_dump(mode="json"), "stages": ordered})
 

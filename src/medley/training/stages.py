@@ -15,32 +15,42 @@ from typing import Any
 import torch
 from torch import nn
 
-from medley.core.about import VERSION
+from medley.core.about import versions
 from medley.core.config import dump_yaml
-from medley.core.errors import MedleyError, nearest
+from medley.core.errors import MedleyError
 from medley.core.family import Family, Processor
 from medley.core.files import read_json, whole_folder, write_json, write_text
 from medley.core.seeds import seed_torch
 from medley.core.stage import Stage, freeze_all_but, rates_by_parameter
 from medley.core.weights import WEIGHTS
 from medley.data.source import Progress as DataProgress
-from medley.data.source import Source, open_source
+from medley.data.source import Source, open_source, preprocessing_versions
 from medley.families import get_family
 from medley.training.checkpoint import STATE, load_weights, progress_of, stage_folder
+from medley.training.checks import check_best_by, check_hierarchy, hierarchy_holds
 from medley.training.curves import JOURNAL, draw_curves
 from medley.training.data import TrainingData
 from medley.training.loader import Windows
 from medley.training.module import UNREACHED, StageBar, StageModule, StagePlan
+from medley.training.notes_gate import audit_before_training, is_leaky
 from medley.training.recipe import Recipe, StageConfig, TrainerConfig, family_config
 
 Say = Callable[[str], None]
 
 
-def train(recipe: Recipe, run: Path, resume: bool = False, say: Say = lambda _: None, tick: DataProgress | None = None):
+def train(
+    recipe: Recipe,
+    run: Path,
+    resume: bool = False,
+    say: Say = lambda _: None,
+    tick: DataProgress | None = None,
+    audit: bool = True,
+) -> Path:
     """Train every stage of a resolved recipe into the folder `run`; returns the run's folder.
 
-    Raises MedleyError where the folder holds another run, or `resume` finds none. What cannot be opened or built leaves
-    no run behind.
+    Notes are audited first (`notes_gate`); a control, whose labels are not those of its notes, sets `audit` to False.
+    Raises MedleyError where the folder holds another run, `resume` finds none, or the notes give labels away. What
+    cannot be opened or built leaves no run behind.
     """
     family = get_family(recipe.family)
     config = family_config(recipe, family)
@@ -51,6 +61,7 @@ def train(recipe: Recipe, run: Path, resume: bool = False, say: Say = lambda _: 
     source = open_source(recipe.data, config.image_px, tick)
     if source.unreadable:
         say(f"{len(source.unreadable)} films cannot be read and are left out, first {min(source.unreadable)}")
+    verdict = audit_before_training(source, recipe.seed, say) if audit else {}
     processor = _processor(family, config, source, run)
     seed_torch("weights", recipe.seed)
     model = family.model(config, processor)
@@ -60,11 +71,10 @@ def train(recipe: Recipe, run: Path, resume: bool = False, say: Say = lambda _: 
         if stage.name in recipe.stages
     }
     for stage in stages.values():
-        _check_best_by(
-            stage, TrainingData(source, processor, family.task, recipe.seed, stage.batch, augment=False), model
-        )
+        check_best_by(stage, _data(family, recipe, source, processor, stage), model)
+        check_hierarchy(stage, source.parts["train"])
     if first:
-        _begin(run, recipe, source, processor)
+        _begin(run, recipe, source, processor, verdict)
     trained: set[str] = set()
     for number, (name, changes) in enumerate(recipe.stages.items(), start=1):
         folder = stage_folder(run, number, name)
@@ -102,15 +112,18 @@ def _run_stage(
     stage, folder, trainer = this.stage, this.folder, recipe.trainer
     folder.mkdir(parents=True, exist_ok=True)
     if _is_first_process():
-        document = {**recipe.model_dump(mode="json"), "stages": {stage.name: changes.model_dump(mode="json")}}
+        settled = {key: getattr(stage, key) for key in StageConfig.model_fields if hasattr(stage, key)}
+        settled = {**changes.model_dump(mode="json"), **settled}  # what the recipe left open is the family's
+        document = {**recipe.model_dump(mode="json"), "stages": {stage.name: settled}}
         write_text(folder / "config.yaml", dump_yaml(type(recipe).model_validate(document)))
-    data = TrainingData(source, processor, family.task, recipe.seed, stage.batch, trainer.augment)
+    data = _data(family, recipe, source, processor, stage)
     world = trainer.devices * trainer.nodes
     windows = Windows(len(data.train), stage.batch, changes.accumulate, world, stage.epochs, recipe.seed)
     if windows.steps < 1:
         raise MedleyError(f"stage '{stage.name}': {len(data.train)} training examples do not fill one step of {world}")
     freeze_all_but(model, this.rates)
-    facts = {"family": family.name, "stage": stage.name, "medley": VERSION, "torch": torch.__version__}
+    facts = {"family": family.name, "stage": stage.name, "config": recipe.model, **versions()}
+    facts["preprocessing"] = preprocessing_versions()
     plan = StagePlan(
         stage=stage,
         windows=windows,
@@ -128,13 +141,19 @@ def _run_stage(
     )
     state = folder / STATE
     module = StageModule(model, plan, state if state.exists() else None)
-    _fit(L.Trainer(**_trainer_options(trainer, folder), log_every_n_steps=min(10, windows.steps)), module)
+    if not (state.exists() and progress_of(state).done):  # stopped after its last step, before its picture
+        _fit(L.Trainer(**_trainer_options(trainer, folder), log_every_n_steps=min(10, windows.steps)), module)
     if not _is_first_process():
         return
     if not progress_of(state).done:  # Lightning returns quietly where it was interrupted
         raise MedleyError(f"stage '{stage.name}' was stopped at step {progress_of(state).step}; go on with --resume")
     draw_curves(folder / JOURNAL, folder / "curves.png", stage.best_by)
     state.unlink()  # what is left is the finished stage
+
+
+def _data(family: Family, recipe: Recipe, source: Source, processor: Processor, stage: Stage) -> TrainingData:
+    augment, aggregation = recipe.trainer.augment, recipe.evaluate.aggregation
+    return TrainingData(source, processor, family.task, recipe.seed, stage.batch, augment, aggregation)
 
 
 def _fit(trainer: Any, module: StageModule) -> None:
@@ -191,16 +210,6 @@ def _changed(stage: Stage, changes: StageConfig) -> Stage:
     return replace(stage, rates=rates, **said)
 
 
-def _check_best_by(stage: Stage, data: TrainingData, model: nn.Module) -> None:
-    """Raises MedleyError for a metric that the dev part does not give, before anything is trained or written."""
-    names = ["loss", *(f"loss/{term}" for term in stage.objective.weights)]
-    if stage.best_by not in names and stage.best_by not in (names := [*names, *data.dev_metric_names(model)]):
-        raise MedleyError(
-            f"stage '{stage.name}': best_by is '{stage.best_by}', which the dev part does not give (too few positives?)"
-            f"{nearest(stage.best_by, names)}"
-        )
-
-
 def _finished(folder: Path) -> bool:
     return (folder / WEIGHTS).is_file() and (folder / "curves.png").is_file() and not (folder / STATE).exists()
 
@@ -226,16 +235,18 @@ def _processor(family: Family, config: Any, source: Source, run: Path) -> Proces
     return family.fit_processor(config, source.labels, notes, source.prevalence())
 
 
-def _begin(run: Path, recipe: Recipe, source: Source, processor: Processor) -> None:
+def _begin(run: Path, recipe: Recipe, source: Source, processor: Processor, verdict: dict[str, Any]) -> None:
     """What a run holds before its first step; a resumed run has it, and must be of the same data."""
     write_text(run / "config.yaml", dump_yaml(recipe))
-    _write_data_facts(run, recipe, source)
+    _write_data_facts(run, recipe, source, is_leaky(recipe.data.notes, verdict))
+    if verdict:
+        write_json(run / "audit.json", verdict)
     if not (run / "processor").is_dir():
         with whole_folder(run / "processor") as folder:
             processor.save(folder)
 
 
-def _write_data_facts(run: Path, recipe: Recipe, source: Source) -> None:
+def _write_data_facts(run: Path, recipe: Recipe, source: Source, leaky: bool) -> None:
     facts = {
         "table": str(source.table.path),
         "table_digest": source.table.digest,
@@ -243,6 +254,9 @@ def _write_data_facts(run: Path, recipe: Recipe, source: Source) -> None:
         "labels": list(source.labels),
         "label_policy": source.policy.describe(),
         "notes": recipe.data.notes.model_dump(mode="json"),
+        "leaky": leaky,
+        "hierarchy_holds": hierarchy_holds(source.parts["train"]),
+        "preprocessing": preprocessing_versions(),
         "sizes": {part: len(cases) for part, cases in source.parts.items()},
         "films_left_out": len(source.unreadable),
         "synthetic": all(case.synthetic for case in source.table.cases),

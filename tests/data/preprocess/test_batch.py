@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -84,12 +86,40 @@ def test_tables_of_paths(folder, tmp_path):
         find_films(tmp_path / "bare")
 
 
+def test_a_full_disk_leaves_a_list_of_what_is_written(folder, tmp_path):
+    """RLIMIT_FSIZE stands for the full disk: from the fourth film on, no file may be as large as a film."""
+    code = """
+import resource, signal, sys
+from pathlib import Path
+from medley.core.errors import MedleyError
+from medley.data.preprocess.batch import find_films, preprocess_films
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+def progress(done, total):
+    if done == 3:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (600, 600))
+try:
+    preprocess_films(find_films(Path(sys.argv[1])), Path(sys.argv[2]), 32, progress)
+except MedleyError as error:
+    print(error)
+"""
+    out = tmp_path / "out"
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(folder), str(out)], capture_output=True, text=True, check=True, timeout=60
+    )
+    assert "File too large; the 3 films before it are done and told of in" in done.stdout
+    written = {path.relative_to(out).as_posix() for path in out.rglob("*.png")}
+    assert {row["out"] for row in rows_of(out).values() if row["out"]} == written
+    assert len(rows_of(out)) == 3
+    assert not list(out.rglob("*.tmp"))
+
+
 def test_the_command_and_its_exit_codes(folder, tmp_path):
     main = typer.Typer()
     main.add_typer(app, name="preprocess")
     some = CliRunner().invoke(main, ["preprocess", "films", str(folder), str(tmp_path / "out"), "--px", "32", "--json"])
     assert some.exit_code == 1
     result = json.loads(some.stdout)
+    assert result["passed_over"] == {".csv": 1, "": 1}
     assert (result["written"], len(result["skipped"])) == (5, 2)
     all_good = CliRunner().invoke(main, ["preprocess", "films", str(folder / "deep"), str(tmp_path / "deep")])
     assert all_good.exit_code == 0

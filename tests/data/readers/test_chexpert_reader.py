@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import math
 
@@ -66,6 +67,17 @@ def test_one_case_a_study_with_its_views(small):
     assert (first.patient_id, first.sex, first.age_years) == ("patient00001", "F", 68)
     assert reading.labels == CHEXPERT_14
     assert reading.left_out == 0
+
+
+@pytest.mark.parametrize(
+    ("side", "projection", "view"),
+    [("Frontal", "LL", "UNKNOWN"), ("Frontal", "PA", "PA"), ("Frontal", "RL", "UNKNOWN"), ("Lateral", "AP", "LATERAL")],
+)
+def test_frontal_or_lateral_decides_against_the_projection(tmp_path, film, table, side, projection, view):
+    name = f"train/patient00001/study1/view1_{side.lower()}.jpg"
+    film(tmp_path / name)
+    table(tmp_path / "train.csv", KAGGLE, (name, "Male", 60, side, projection, *labels()))
+    assert chexpert.read({"root": tmp_path}).cases[0].images[0].view == view
 
 
 def test_the_four_values_are_kept_apart(small):
@@ -151,6 +163,15 @@ def test_plus_history_is_input_and_findings_are_target(plus):
     assert case.images[0].path.endswith(".png")  # the table says .jpg; the PNG release has the same names
     assert (case.labels["Pleural Effusion"], case.labels["Edema"], case.sex, case.age_years) == (1, -1, "M", 71)
     assert math.isnan(case.labels["Fracture"])
+
+
+def test_plus_an_input_ends_where_it_describes_the_film(plus, table):
+    path = plus / "df_chexpert_plus_240401.csv"
+    header, *rows = csv.reader(path.open(newline=""))
+    history = header.index("section_history")
+    rows = [[*row[:history], "Cough.\nThe lungs are clear. No effusion.", *row[history + 1 :]] for row in rows]
+    table(path, header, *rows)
+    assert "clear" not in chexpert.read({"root": plus}).cases[0].text["history"]
 
 
 def test_plus_two_views_of_a_study_tell_its_story_once(plus, film):

@@ -68,11 +68,45 @@ def test_rows_of_one_study_are_one_case(data, table):
     assert any("disagree" in remark and "Mass of p1_s1" in remark for remark in reading.remarks)
 
 
+def test_a_study_named_like_one_of_its_films_is_one_case(data, table):
+    rows = [("images/a.png", "p1", "a", "PA"), ("images/b.png", "p1", "a", "LATERAL")]
+    path = table(data / "studies.csv", ("file", "patient_id", "study_id", "view"), *rows)
+    (case,) = folder.read({"root": data}, csv=path).cases
+    assert [image.view for image in case.images] == ["PA", "LATERAL"]
+
+
 def test_one_study_of_two_patients_is_refused_where_case_ids_meet(data, table):
     rows = [("images/a.png", "p1", "k", 0), ("images/b.png", "p2", "k", 1)]
     path = table(data / "studies.csv", ("file", "patient_id", "case_id", "Mass"), *rows)
-    with pytest.raises(MedleyError, match="'k' belongs to two patients: 'p1' and 'p2'"):
+    said = "studies.csv line 3: study 'k' belongs to patient 'p2' here and to 'p1' in a row before it; mend the row"
+    with pytest.raises(MedleyError, match=said):
         folder.read({"root": data}, csv=path)
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("bad/film.png", "bad__film.png"),  # whose paths are one id
+        ("a.png", "a.jpg"),  # and whose stems are
+        ("a/b__c.png", "a__b/c.png", "x.png"),
+        ("a.png", ".", ""),
+    ],
+)
+def test_films_of_like_names_stay_a_case_each(tmp_path, film, table, names):
+    films = [name for name in names if len(name) > 1]
+    for name in films:
+        film(tmp_path / name)
+    path = table(
+        tmp_path / "t.csv", ("file", "patient_id", "Mass"), *((name, f"p{n}", 0) for n, name in enumerate(names))
+    )
+    cases = folder.read({"root": tmp_path}, csv=path).cases
+    assert [case.patient_id for case in cases] == [f"p{names.index(name)}" for name in films]
+    assert len({case.case_id for case in cases}) == len(films)
+
+
+def test_a_picture_is_no_table(data):
+    with pytest.raises(MedleyError, match=r"a\.png is no text: it begins with 89 50 4e 47"):
+        folder.read({"root": data}, csv=data / "images" / "a.png")
 
 
 def test_same_file_names_in_two_folders_stay_two_cases(tmp_path, film, table):

@@ -27,10 +27,52 @@ def test_synonyms_reach_one_section_and_blanks_go():
         "INDICATION: Cough.\nFINDINGS AND IMPRESSION: Large effusion.",
         "INDICATION: Cough. CHEST, TWO VIEWS: Large effusion.",  # an unknown header inside the line
         "INDICATION:\n\n Cough.\n \n Frontal and lateral views show a large effusion.\n",  # no header at all
+        "INDICATION: Cough. Findings: Large effusion. Impression: Effusion.",  # with a capital, in the line
+        "INDICATION: Cough. Comparison: none. findings: Large effusion.",
+        "INDICATION: Cough.Findings: Large effusion.",
+        "INDICATION: Cough.\nFINDINGS\nLarge effusion.",  # alone in its line, no colon
+        "INDICATION: Cough.\nAP chest compared to ___: Right effusion.",
+        "INDICATION: Cough. Interpretation: Large effusion.",
+        # no header at all
+        "INDICATION: Cough.\n The lungs are clear. No effusion.",
+        "INDICATION: Cough. No effusion.",
+        "INDICATION: Cough. There is a large effusion.",
+        "INDICATION: Cough.\nRight lower lobe pneumonia. No effusion.",  # the bare finding goes with what follows
+        "INDICATION: Cough.\nTrachea is midline. Stable cardiomediastinal silhouette.",
+        "INDICATION: Cough.\nThe ET tube terminates above the carina.",
     ],
 )
 def test_an_input_section_ends_where_the_film_begins(text):
     assert parse_report(text)["indication"] == "Cough."
+
+
+@pytest.mark.parametrize("between", [" ", ", ", "; ", "? ", ") "])
+def test_a_target_named_inside_the_line_becomes_the_target(between):
+    parsed = parse_report(f"INDICATION: (Cough{between}Findings: edema.")
+    assert parsed["findings"] == "edema."
+    assert "edema" not in parsed["indication"]
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        "Evaluate for pneumothorax, rule out pneumonia.",
+        "History of CHF. S/p chest tube placement. No fever.",
+        "Pneumonia.",
+        "Right pleural effusion, follow up.",
+        "65 year old man with no known lung cancer, is there edema?",
+        "Lungs are clear to auscultation.",
+        "Outside CT showed a right upper lobe nodule.",
+        "Please check whether the NG tube is in place.",
+        "Cough. Impression of the nurse was worse since yesterday.",
+    ],
+)
+def test_questions_and_histories_stay(asked):
+    assert parse_report(f"INDICATION: {asked}\nIMPRESSION: Normal.") == {"indication": asked, "impression": "Normal."}
+
+
+def test_a_section_that_only_describes_the_film_is_no_input():
+    assert parse_report("INDICATION: Left lower lobe opacity. No effusion is seen.") == {}
 
 
 def test_a_target_keeps_its_subheadings():

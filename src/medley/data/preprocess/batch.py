@@ -6,17 +6,19 @@ No file stops the batch: what cannot be read is a row of `films.csv` with its er
 from __future__ import annotations
 
 import csv
+import errno
 import io
 import os
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import Any, BinaryIO
 
 import numpy as np
 
 from medley.core.errors import MedleyError, UnreadableImage, nearest
-from medley.core.files import whole_file, write_text
+from medley.core.files import whole_file
 from medley.data.preprocess.film import is_image, read_film
 from medley.data.preprocess.geometry import fit
 from medley.data.preprocess.quality import film_quality
@@ -54,7 +56,7 @@ def find_films(source: Path | str, out: Path | str | None = None) -> list[Path]:
     """
     source = Path(source)
     if source.is_dir():
-        films = sorted(_below(source, Path(out).resolve() if out else None))
+        films = sorted(path for path, is_film in _below(source, out) if is_film)
     elif source.suffix == ".parquet":
         from medley.data.cases import read_cases
 
@@ -70,13 +72,22 @@ def find_films(source: Path | str, out: Path | str | None = None) -> list[Path]:
     return list(dict.fromkeys(films))
 
 
-def _below(folder: Path, out: Path | None) -> Iterator[Path]:
+def passed_over(source: Path | str, out: Path | str | None = None) -> Counter[str]:
+    """Ending -> how many files below a folder are no films by name or first bytes: an archive, a GIF, a table."""
+    if not Path(source).is_dir():
+        return Counter()
+    return Counter(path.suffix.lower() for path, is_film in _below(Path(source), out) if not is_film)
+
+
+def _below(folder: Path, out: Path | str | None) -> Iterator[tuple[Path, bool]]:
+    """Every file that is not hidden, and whether it is a film."""
+    aside = Path(out).resolve() if out else None
     for parent, names, files in os.walk(folder):
-        names[:] = [name for name in names if not name.startswith(".") and (Path(parent) / name).resolve() != out]
+        names[:] = [name for name in names if not name.startswith(".") and (Path(parent) / name).resolve() != aside]
         for name in files:
             path = Path(parent) / name
-            if not name.startswith(".") and (path.suffix.lower() in _SUFFIXES or _begins_as_image(path)):
-                yield path
+            if not name.startswith("."):
+                yield path, path.suffix.lower() in _SUFFIXES or _begins_as_image(path)
 
 
 def _begins_as_image(path: Path) -> bool:
@@ -102,21 +113,37 @@ def _of_csv(table: Path) -> list[Path]:
 def preprocess_films(
     films: Sequence[Path], out: Path | str, px: int, progress: Callable[[int, int], None] | None = None
 ) -> list[FilmRow]:
-    """Write each film as OUT/<its place below their common folder>.png, [px, px] uint8, and OUT/films.csv of all."""
+    """Write each film as OUT/<its place below their common folder>.png, [px, px] uint8, and OUT/films.csv of all.
+
+    On a full disk films.csv tells of those that are written, and a MedleyError says where it ended.
+    """
     out = Path(out)
-    rows = []
-    for done, (film, name) in enumerate(zip(films, _names(films), strict=True), start=1):
-        try:
-            rows.append(_one(film, out, name, px))
-        except UnreadableImage as error:
-            rows.append(FilmRow(str(film), error=str(error)))
-        except OSError as error:  # of writing: read_film has none
-            kept = f"the {done - 1} films before it are done and whole"
-            raise MedleyError(f"cannot write {out / name}: {error.strerror or error}; {kept}") from error
-        if progress:
-            progress(done, len(films))
-    _write_table(out / "films.csv", rows)
+    rows: list[FilmRow] = []
+    full: OSError | None = None
+    with whole_file(out / "films.csv") as temporary, temporary.open("wb", buffering=0) as table:
+        _append(table, [field.name for field in fields(FilmRow)])
+        for film, name in zip(films, _names(films), strict=True):
+            try:
+                row = _one_or_why_not(film, out, name, px)
+                _append(table, [*vars(row).values()])
+            except OSError as error:  # of writing: read_film has none
+                (out / name).unlink(missing_ok=True)  # which its row does not tell of
+                full = error
+                break
+            rows.append(row)
+            if progress:
+                progress(len(rows), len(films))
+    if full is not None:
+        kept = f"the {len(rows)} films before it are done and told of in {out / 'films.csv'}"
+        raise MedleyError(f"cannot write {out / name}: {full.strerror or full}; {kept}") from full
     return rows
+
+
+def _one_or_why_not(film: Path, out: Path, name: str, px: int) -> FilmRow:
+    try:
+        return _one(film, out, name, px)
+    except UnreadableImage as error:
+        return FilmRow(str(film), error=str(error))
 
 
 def _one(film: Path, out: Path, name: str, px: int) -> FilmRow:
@@ -125,8 +152,10 @@ def _one(film: Path, out: Path, name: str, px: int) -> FilmRow:
     raw = read_film(film)
     quality = film_quality(raw.pixels, raw.header)
     pixels, placement = fit(raw.pixels, px)
+    png = io.BytesIO()  # written by us: of a full disk, Pillow may say only "encoder error"
+    Image.fromarray(np.ascontiguousarray(pixels)).save(png, format="PNG")
     with whole_file(out / name) as temporary:
-        Image.fromarray(np.ascontiguousarray(pixels)).save(temporary, format="PNG")
+        temporary.write_bytes(png.getbuffer())
     return FilmRow(
         source=str(film),
         out=name,
@@ -159,9 +188,12 @@ def _without_suffix(path: Path) -> Path:
     return path.with_suffix("") if path.suffix.lower() in _SUFFIXES else path  # the dots of a DICOM UID are no suffix
 
 
-def _write_table(path: Path, rows: Sequence[FilmRow]) -> None:
+def _append(table: BinaryIO, values: Sequence[Any]) -> None:
+    """One more line, whole or not at all: a line that a full disk cuts is taken back."""
     text = io.StringIO()
-    table = csv.DictWriter(text, [field.name for field in fields(FilmRow)], lineterminator="\n")
-    table.writeheader()
-    table.writerows(vars(row) for row in rows)
-    write_text(path, text.getvalue())
+    csv.writer(text, lineterminator="\n").writerow(values)
+    line = text.getvalue().encode()
+    start = table.tell()
+    if table.write(line) < len(line):
+        table.truncate(start)
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))

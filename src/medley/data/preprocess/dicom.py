@@ -17,6 +17,7 @@ from __future__ import annotations
 import math
 import re
 import struct
+import warnings
 import zlib
 from pathlib import Path
 from typing import Any
@@ -53,9 +54,14 @@ def read_dicom(path: Path, preamble: bool = True) -> RawFilm:
     # all that pydicom was seen to raise on files with missing elements, wrong lengths and flipped bits
     damages = (BytesLengthException, RuntimeError, AttributeError, LookupError, ValueError, TypeError, OSError)
     try:
-        dataset = pydicom.dcmread(path, force=not preamble)
-        _check(dataset, path)
-        pixels, bits, colour = _film_values(dataset, _stored_values(dataset, path), path)
+        with warnings.catch_warnings():
+            warnings.simplefilter(
+                "ignore"
+            )  # pydicom's, of lengths and delimiters: what matters of it is an error below
+            dataset = pydicom.dcmread(path, force=not preamble)
+            _check(dataset, path)
+            stored = _stored_values(dataset, path)
+        pixels, bits, colour = _film_values(dataset, stored, path)
         return RawFilm(pixels, find_view(dataset), _header(dataset, bits, colour))
     except UnreadableImage:
         raise
@@ -64,9 +70,8 @@ def read_dicom(path: Path, preamble: bool = True) -> RawFilm:
 
 
 def _check(dataset: Any, path: Path) -> None:
-    modality = dataset.get("Modality") or "unknown"
     if not any(name in dataset for name in ("PixelData", "FloatPixelData", "DoubleFloatPixelData")):
-        raise UnreadableImage(f"{path} is a DICOM of modality {modality} without pixel data")
+        raise UnreadableImage(f"{path} {_without_pixels(dataset)}")
     if "PixelData" not in dataset:
         raise UnreadableImage(f"{path} is a DICOM with floating-point pixel data, which no film has")
     frames = int(dataset.get("NumberOfFrames") or 1)
@@ -91,6 +96,16 @@ def _check(dataset: Any, path: Path) -> None:
         implicit, little = dataset.original_encoding
         syntax = {(True, True): "1.2.840.10008.1.2", (False, True): "1.2.840.10008.1.2.1"}
         dataset.file_meta.TransferSyntaxUID = syntax.get((implicit, little), "1.2.840.10008.1.2.2")
+
+
+def _without_pixels(dataset: Any) -> str:
+    """What a file without pixel data is: cut short, or of a kind that has none (a report, a presentation state)."""
+    modality, kind = dataset.get("Modality"), getattr(dataset.get("SOPClassUID"), "name", "")
+    if not modality:
+        return "is a damaged DICOM, cut short before its pixel data; fetch it again"
+    if "Image Storage" in kind or "Rows" in dataset:
+        return f"is a DICOM of modality {modality} without pixel data: cut short, or a header alone; fetch it again"
+    return f"is a DICOM of modality {modality} without pixel data, which is no film"
 
 
 def _stored_values(dataset: Any, path: Path) -> np.ndarray:

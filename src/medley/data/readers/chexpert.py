@@ -10,6 +10,8 @@ from pathlib import Path
 
 from medley.core.errors import MedleyError, choose
 from medley.core.labels import CHEXPERT_14, canonical
+from medley.core.records import INPUT_SECTIONS
+from medley.data.readers.film_talk import before_the_film
 from medley.data.readers.reading import Reading, Remarks, find_image, header_of, read_rows, root_of
 from medley.data.readers.studies import Studies, age_of, label_of, sex_of, view_of
 
@@ -31,10 +33,13 @@ or CheXpert Plus:
 
 What becomes of it:
   14 labels: 1 present, 0 absent, -1 uncertain, blank never mentioned (kept apart; the recipe's policy decides).
-  Age 0 and Sex Unknown are not known. A frontal without AP or PA has the view UNKNOWN.
-  Plus: history and clinical history are input text; findings and impression are targets.
-  Official split `chexpert`: train, valid and test as released, by patient. Without a test table valid is the test
-  part, as in the literature, and `medley split --official chexpert` draws dev from train: valid is never tuned on."""
+  Age 0 and Sex Unknown are not known. Frontal/Lateral decides the view; a frontal without AP or PA is UNKNOWN.
+  Plus: history, clinical history and indication are input text, up to the first sentence that describes the film;
+  findings and impression are targets.
+  Official split `chexpert`, by patient. With a test table: train is train, valid is DEV (best weights, thresholds and
+  calibration are fitted on it), test is test. Without one: valid is TEST, as in the literature, and `medley split
+  --official chexpert` draws dev from train. So valid is never both tuned on and reported: a scorecard names its split.
+  A test table alone (--csv test_labels.csv) is split by `--official chexpert` too, into a test part and no other."""
 ROOTS = {"root": "the folder of train.csv and valid.csv, or of df_chexpert_plus_240401.csv"}
 OPTIONS = {"labels": "CheXpert Plus: labels mined from the impression (default), findings or report"}
 
@@ -135,9 +140,12 @@ def _identify(path: str, where: str, release: _Release) -> tuple[str, str, dict]
 
 
 def _view(path: str, frontal_lateral: str = "", ap_pa: str = "") -> str:
+    """Frontal/Lateral decides, else the file's name; AP/PA only says which frontal (some frontals say LL there)."""
     if frontal_lateral.lower() == "lateral" or (not frontal_lateral and "_lateral" in path):
         return "LATERAL"
-    return view_of(ap_pa)
+    frontal = frontal_lateral.lower() == "frontal" or "_frontal" in path
+    view = view_of(ap_pa)
+    return "UNKNOWN" if frontal and view == "LATERAL" else view
 
 
 def _read_classic(table: Path, columns: list[str], release: _Release) -> None:
@@ -200,8 +208,9 @@ def _read_plus(table: Path, columns: list[str], which: str, release: _Release) -
         patient, study, truth = known
         text: dict[str, str] = {}
         for column, section in sections.items():
-            if row[column] and row[column] != text.get(section):
-                text[section] = f"{text[section]}\n{row[column]}" if section in text else row[column]
+            words = before_the_film(row[column]) if section in INPUT_SECTIONS else row[column]
+            if words and words != text.get(section):
+                text[section] = f"{text[section]}\n{words}" if section in text else words
         release.studies.add(
             f"{patient}_{study}",
             patient,

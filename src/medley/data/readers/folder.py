@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,7 @@ Columns are found by name, or named by --map WHAT=COLUMN (repeat it):
   patient_id   patient_id, patientid, patient, subject_id   without it each study counts as its own patient: a leak
                                                              between parts where one patient has several
   study_id     study_id, study: rows of one study are one case with several views; without it each row is a case
-  case_id      case_id; default: the study, or the image's name without its ending
+  case_id      case_id; default: the study, or as much of the image's path as tells it from the others
   view sex age_years(age)   indication history note findings impression report
   labels       --labels A,B,C or --map labels=A,B,C: columns of 1, 0, -1 (uncertain) or blank (not known). Default: all
                columns that are named like a CheXpert or NIH finding. Aliases become the one name (Effusion is Pleural
@@ -80,8 +80,8 @@ def read(
         remarks.say(f"{table.name} has no patient column: each study counts as a patient of its own")
     studies = Studies(root.resolve().name, remarks)
     rows = list(read_rows(table, (), remarks))
-    names = {row[mapped["image"]] for _, row in rows}
-    by_stem = len({Path(name).stem for name in names}) == len(names)
+    names = {row[mapped["image"]] for _, row in rows} - {""}
+    own_id = _own_ids(names)
     seen: set[str] = set()
     for line, row in rows:
         where = f"{table.name} line {line}"
@@ -97,8 +97,7 @@ def read(
         image = find_image([root / name], name, remarks)
         if image is None:
             continue
-        alone = Path(name).stem if by_stem else str(Path(name).with_suffix("")).replace("/", "__")
-        study = values.get("study_id") or alone
+        study = values.get("study_id") or own_id(name)
         patient = values.get("patient_id", study)
         if not patient:
             remarks.leave_out("no patient is named", where)
@@ -107,7 +106,7 @@ def read(
         if part := row.get(mapped.get("split", ""), ""):
             truth["official_split"] = {"folder": choose(part.lower(), _PARTS, f"part in {where}:")}
         studies.add(
-            values.get("case_id") or (study if study == alone or patient == study else f"{patient}_{study}"),
+            values.get("case_id") or (f"{patient}_{study}" if values.get("study_id") and patient != study else study),
             patient,
             study,
             image,
@@ -117,8 +116,19 @@ def read(
             truth=truth,
             sex=sex_of(values.get("sex", "")),
             age_years=age_of(values.get("age_years", ""), where, remarks),
+            where=where,
         )
     return studies.reading(list(label_columns))
+
+
+def _own_ids(names: Collection[str]) -> Callable[[str], str]:
+    """image -> the shortest id by which all of them differ: its stem, its path without or with its ending."""
+    ways: tuple[Callable[[str], str], ...] = (
+        lambda name: Path(name).stem,
+        lambda name: name.removesuffix(Path(name).suffix).replace("/", "__"),
+        lambda name: name.replace("/", "__"),
+    )
+    return next((way for way in ways if len({way(name) for name in names}) == len(names)), str)
 
 
 def _split_list(text: str) -> list[str]:

@@ -130,11 +130,13 @@ def _open_text(path: Path) -> IO[str]:
     if not path.is_file():
         raise MedleyError(f"{path} does not exist")
     with path.open("rb") as file:
-        start = file.read(2)
-    if start in (b"\xff\xfe", b"\xfe\xff"):
+        start = file.read(512)
+    if start[:2] in (b"\xff\xfe", b"\xfe\xff"):
         raise MedleyError(f"{path} is UTF-16; save it as CSV in UTF-8")
-    if start == b"\x1f\x8b":
+    if start[:2] == b"\x1f\x8b":
         return gzip.open(path, "rt", encoding="utf-8-sig", errors="replace", newline="")
+    if b"\0" in start:
+        raise MedleyError(f"{path} is no text: it begins with {start[:8].hex(' ')}; a CSV table is needed")
     return path.open(encoding="utf-8-sig", errors="replace", newline="")
 
 

@@ -3,8 +3,8 @@
 Written before the film was read (may be model input): INDICATION, REASON FOR EXAM -> `indication`; HISTORY, CLINICAL
 INFORMATION -> `history`. Written from the film (target only): FINDINGS, IMPRESSION, CONCLUSION, and FINDINGS AND
 IMPRESSION -> `report`. An input section is one paragraph, and ends at anything that looks like a header (a view name,
-a wet read), because what follows may describe the film, often without a header of its own; a target ends only at a
-header of the table below, because dictated findings often hold sub-headings (`PA AND LATERAL VIEWS OF THE CHEST:`).
+a wet read) and at the first sentence that describes the film without one (`film_talk`); a target ends only at a header
+of the table below, because dictated findings often hold sub-headings (`PA AND LATERAL VIEWS OF THE CHEST:`).
 Comparison, technique, addenda and wet reads are dropped.
 """
 
@@ -12,7 +12,8 @@ from __future__ import annotations
 
 import re
 
-from medley.core.records import INPUT_SECTIONS
+from medley.core.records import INPUT_SECTIONS, TARGET_SECTIONS
+from medley.data.readers.film_talk import before_the_film
 
 _SECTION = {
     "FINDINGS AND IMPRESSION": "report",
@@ -24,6 +25,9 @@ _SECTION = {
     "IMPRESSIONS": "impression",
     "CONCLUSION": "impression",
     "CONCLUSIONS": "impression",
+    "INTERPRETATION": "impression",
+    "OPINION": "impression",
+    "REPORT": "report",
     "CLINICAL INDICATION": "indication",
     "INDICATION": "indication",
     "INDICATIONS": "indication",
@@ -65,10 +69,22 @@ _DROPPED = (
 )
 _KNOWN = sorted([*_SECTION, *_DROPPED], key=len, reverse=True)
 _NAMES = "|".join(re.escape(name) for name in _KNOWN)
-# At a line's start in any letter case; inside a line only in capitals: "Cough. FINDINGS: ..."
-_HEADER = re.compile(rf"(?:^[ \t]*(?i:({_NAMES}))|(?<=[\s.;])({_NAMES}))[ \t]*:", re.MULTILINE)
-# Any other header: capitals up to a colon, where a line or a sentence begins.
-_LOOKS_LIKE_HEADER = re.compile(r"(?:(?:^|\n)[ \t]*|(?<=[.;])\s+)[A-Z][A-Z0-9 ,/&()'.-]{3,60}:")
+# At a line's start, or behind a full stop or the like, in any letter case ("Cough. Findings: ..."); behind any word in
+# capitals or, for what is written from the film, with a capital ("Cough Findings: ..."); in capitals alone in a line.
+_FROM_FILM = "|".join(re.escape(name).capitalize() for name in _KNOWN if _SECTION.get(name) in TARGET_SECTIONS)
+_HEADER = re.compile(
+    rf"(?:^[ \t]*(?i:({_NAMES}))|(?<=[.;,?!)])\s*(?i:({_NAMES}))|(?<=\s)({_NAMES}|{_FROM_FILM}))[ \t]*:"
+    rf"|^[ \t]*({_NAMES})[ \t]*$",
+    re.MULTILINE,
+)
+# Any other header: where a line or a sentence begins, capitals up to a colon, or words of a view up to one; and the
+# name of a target in any place and case.
+_LOOKS_LIKE_HEADER = re.compile(
+    r"(?:(?:^|\n)[ \t]*|(?<=[.;])\s+)(?:[A-Z][A-Z0-9 ,/&()'.-]{3,60}:"
+    r"|(?i:(?:single|portable|upright|supine|frontal|lateral|ap|pa|two|one)\b[^.:;\n]{0,80}"
+    r"\b(?:chest|views?|radiographs?|films?)\b[^.:;\n]{0,80}:))"
+    rf"|\b(?i:{_FROM_FILM})[ \t]*:"
+)
 _PARAGRAPH = re.compile(r"\n[ \t]*\n")
 
 
@@ -82,12 +98,13 @@ def parse_report(text: str) -> dict[str, str]:
     found: dict[str, list[str]] = {}
     headers = list(_HEADER.finditer(text))
     for number, header in enumerate(headers):
-        section = _SECTION.get((header[1] or header[2]).upper())
+        section = _SECTION.get(next(name for name in header.groups() if name).upper())
         if section is None:
             continue
         body = text[header.end() : headers[number + 1].start() if number + 1 < len(headers) else len(text)]
         if section in INPUT_SECTIONS:
             body = _LOOKS_LIKE_HEADER.split(_PARAGRAPH.split(body.strip(), maxsplit=1)[0], maxsplit=1)[0]
+            body = before_the_film(body)
         body = strip_blanks(body)
         if body and body not in found.setdefault(section, []):
             found[section].append(body)

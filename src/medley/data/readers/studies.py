@@ -112,11 +112,18 @@ class Studies:
         truth: Mapping[str, Any] | None = None,
         sex: str | None = None,
         age_years: float = math.nan,
+        where: str = "",
     ) -> None:
-        """One row: an image (or None where the text is the point) and what the row says of its study."""
+        """One row: an image (or None where the text is the point) and what the row says of its study.
+
+        `where` names the row in errors.
+        """
         draft = self._drafts.setdefault(case_id, _Draft(patient_id, study_id))
         if draft.patient_id != patient_id:
-            raise MedleyError(f"study '{case_id}' belongs to two patients: '{draft.patient_id}' and '{patient_id}'")
+            raise MedleyError(
+                f"{where}{': ' if where else ''}study '{case_id}' belongs to patient '{patient_id}' here and to "
+                f"'{draft.patient_id}' in a row before it; mend the row, or give every patient study ids of his own"
+            )
         if image is not None:
             if str(image) in draft.images:
                 self._remarks.leave_out("the same image stands twice in its study", f"{image.name} of {case_id}")

@@ -8,12 +8,11 @@ OUT/cohort.json     what made it; stamped synthetic
 
 from __future__ import annotations
 
+import hashlib
 import io
-import multiprocessing
 import os
 import zipfile
-from collections.abc import Callable, Iterator
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -21,10 +20,11 @@ import numpy as np
 from PIL import Image
 
 from medley.core.errors import MedleyError, choose
-from medley.core.files import sha256, whole_folder, write_json
+from medley.core.files import whole_folder, write_json
 from medley.core.labels import CHEXPERT_14
 from medley.core.records import Case, ImageRef
 from medley.core.seeds import generator
+from medley.core.workers import spread
 from medley.data.cases import CaseTable, read_cases, write_cases
 from medley.data.cohorts.chest.draw import Drawn, draw_frontal
 from medley.data.cohorts.chest.lateral import draw_lateral
@@ -56,6 +56,7 @@ def generate(
     choose(difficulty, DIFFICULTIES, "difficulty")
     for name, value, least in (
         ("cases", cases, 1),
+        ("seed", seed, 0),
         ("px", px, MIN_PX),
         ("workers", 1 if workers is None else workers, 1),
     ):
@@ -66,23 +67,14 @@ def generate(
         (folder / "films").mkdir()
         (folder / "masks").mkdir()
         rows: list[Case] = []
-        for row in _each(partial(make_case, folder, seed, difficulty, px), cases, workers or os.cpu_count() or 1):
+        draw = partial(make_case, folder, seed, difficulty, px)
+        for row in spread(draw, range(cases), workers or os.cpu_count() or 1):
             rows.append(row)
             if progress is not None and (len(rows) % _CHUNK == 0 or len(rows) == cases):
                 progress(len(rows))
         write_cases(folder / "cases.parquet", rows, CHEXPERT_14)
         write_json(folder / "cohort.json", _summary(rows, seed, difficulty, px))
     return read_cases(out / "cases.parquet")
-
-
-def _each(make: Callable[[int], Case], cases: int, workers: int) -> Iterator[Case]:
-    """The cases in order; other processes only where there is enough to do to pay for starting them."""
-    if workers == 1 or cases <= 4 * _CHUNK:
-        yield from map(make, range(cases))
-        return
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(workers, mp_context=context) as pool:
-        yield from pool.map(make, range(cases), chunksize=_CHUNK)
 
 
 def make_case(folder: Path, seed: int, difficulty: str, px: int, index: int) -> Case:
@@ -135,8 +127,10 @@ def truth_of(plan: StudyPlan, drawn: Drawn) -> list[dict]:
 
 
 def _save_film(folder: Path, name: str, view: str, film: np.ndarray) -> ImageRef:
-    Image.fromarray(film).save(folder / name, compress_level=2)
-    return ImageRef(view, name, sha256(folder / name))
+    png = io.BytesIO()  # not straight into the file: of a full disk, Pillow may say only "encoder error"
+    Image.fromarray(film).save(png, format="PNG", compress_level=2)
+    (folder / name).write_bytes(png.getvalue())
+    return ImageRef(view, name, hashlib.sha256(png.getvalue()).hexdigest())
 
 
 def write_masks(path: Path, masks: dict[str, np.ndarray]) -> None:

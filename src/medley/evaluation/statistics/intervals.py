@@ -10,7 +10,7 @@ Shapes: N cases, R resamples.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -21,7 +21,7 @@ from medley.core.seeds import generator
 
 Z95 = 1.959963984540054  # 97.5 % quantile of the normal distribution
 DEFINED_SHARE = 0.95  # an interval needs the metric to be defined in this share of the resamples
-WEIGHTS_IN_MEMORY = 4_000_000  # resamples are drawn in chunks of about this many weights (32 MB)
+WEIGHTS_IN_MEMORY = 2**25  # resamples are drawn in chunks of about this many weights (256 MB)
 
 
 @dataclass(frozen=True)
@@ -55,36 +55,48 @@ def wilson(successes: float, n: int) -> Metric:
 
 
 def patient_weights(patient_ids: Sequence[str], resamples: range, seed: int) -> np.ndarray:
-    """Case weights [R, N]: how often each case's patient was drawn. Resample r is the same in any chunk or process."""
+    """Case weights [N, R]: how often each case's patient was drawn. Resample r is the same in any chunk or process."""
+    return _weights(*number_patients(patient_ids), resamples, seed)
+
+
+def number_patients(patient_ids: Sequence[str]) -> tuple[np.ndarray, int]:
+    """(number of each case's patient [N], how many patients). Raises MedleyError where there is no case."""
+    if not len(patient_ids):
+        raise MedleyError("there are no cases to draw patients from")
     names, patient_N = np.unique(np.asarray(patient_ids, dtype=str), return_inverse=True)
-    weights_RN = np.empty((len(resamples), len(patient_N)))
+    return patient_N, len(names)
+
+
+def _weights(patient_N: np.ndarray, patients: int, resamples: range, seed: int) -> np.ndarray:
+    drawn_RP = np.empty((len(resamples), patients))
     for row, resample in enumerate(resamples):
-        drawn = generator(seed, "patient bootstrap", resample).integers(len(names), size=len(names))
-        weights_RN[row] = np.bincount(drawn, minlength=len(names))[patient_N]
-    return weights_RN
+        drawn = generator(seed, "patient bootstrap", resample).integers(patients, size=patients)
+        drawn_RP[row] = np.bincount(drawn, minlength=patients)
+    return drawn_RP.T[patient_N]
 
 
 def bootstrap(
-    statistics: Callable[[np.ndarray], dict[Any, np.ndarray]],
+    statistics: Callable[[np.ndarray], Mapping[Any, np.ndarray]],
     patient_ids: Sequence[str],
     *,
     resamples: int,
     seed: int,
-    width: int = 1,
 ) -> dict[Any, np.ndarray]:
-    """Every statistic on `resamples` resamples of the patients: name -> values [R], nan where undefined.
+    """Every statistic on `resamples` resamples of the patients: name -> values [..., R], nan where undefined.
 
-    `statistics` maps case weights [r, N] to name -> values [r]. `width` is how many values it holds in memory for each
-    weight (the number of labels, say); it only sets the size of a chunk, never the result.
+    `statistics` is any function from case weights [N, r] to name -> values [..., r], such as sums over cases of what
+    each brings, times its weight. It is called on a chunk of the resamples at a time. Raises MedleyError for no
+    resamples and for no cases.
     """
     if resamples < 1:
         raise MedleyError(f"bootstrap: resamples is {resamples}; it must be at least 1")
-    chunk = max(1, WEIGHTS_IN_MEMORY // max(1, len(patient_ids) * width))
+    patient_N, patients = number_patients(patient_ids)
+    chunk = max(1, WEIGHTS_IN_MEMORY // len(patient_N))
     parts = [
-        statistics(patient_weights(patient_ids, range(start, min(start + chunk, resamples)), seed))
+        statistics(_weights(patient_N, patients, range(start, min(start + chunk, resamples)), seed))
         for start in range(0, resamples, chunk)
     ]
-    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+    return {name: np.concatenate([part[name] for part in parts], axis=-1) for name in parts[0]}
 
 
 def with_interval(value: float, samples_R: np.ndarray, *, n: int, n_patients: int, centred: bool = False) -> Metric:

@@ -8,30 +8,35 @@ import numpy as np
 import pytest
 
 from medley.core.errors import MedleyError
-from medley.evaluation import classification as c
-from medley.evaluation.statistics import Metric, bootstrap, patient_weights, wilson, with_interval
+from medley.evaluation.ranking import areas_of, auroc_of, average_precision_of, rank
+from medley.evaluation.statistics import Metric, bootstrap, intervals, patient_weights, wilson, with_interval
 
 
 def test_a_patient_is_drawn_with_all_studies() -> None:
     patients = [f"p{i // 3}" for i in range(30)]
     weights = patient_weights(patients, range(50), seed=1)
-    assert weights.shape == (50, 30)
-    assert (weights[:, 0::3] == weights[:, 1::3]).all()
-    assert (weights[:, ::3].sum(1) == 10).all()
+    assert weights.shape == (30, 50)
+    assert (weights[0::3] == weights[1::3]).all()
+    assert (weights[::3].sum(0) == 10).all()
     assert weights.std() > 0
 
 
-def test_resamples_do_not_depend_on_the_chunks_or_on_other_seeds() -> None:
+def test_resamples_do_not_depend_on_the_chunks(monkeypatch) -> None:
     patients = [f"p{i}" for i in range(20)]
     whole = patient_weights(patients, range(10), seed=1)
-    assert (patient_weights(patients, range(4, 10), seed=1) == whole[4:]).all()
+    assert (patient_weights(patients, range(4, 10), seed=1) == whole[:, 4:]).all()
     assert (patient_weights(patients, range(10), seed=2) != whole).any()
-    mean = {"mean": 0.0}
-    values = np.arange(20.0)
-    wide = bootstrap(lambda w: {"mean": w @ values}, patients, resamples=7, seed=1, width=10**6)
-    narrow = bootstrap(lambda w: {"mean": w @ values}, patients, resamples=7, seed=1)
-    assert wide.keys() == mean.keys()
-    assert (wide["mean"] == narrow["mean"]).all()
+    labels = np.arange(20.0) % 3 == 1
+    ranking = rank(labels, np.sin(np.arange(20)))
+
+    def statistics(weights: np.ndarray) -> dict[str, np.ndarray]:
+        return dict(zip(("auroc", "ap"), areas_of(ranking, weights), strict=True))
+
+    at_once = bootstrap(statistics, patients, resamples=23, seed=1)
+    for in_memory in (20, 60, 200):
+        monkeypatch.setattr(intervals, "WEIGHTS_IN_MEMORY", in_memory)
+        chunked = bootstrap(statistics, patients, resamples=23, seed=1)
+        assert all((chunked[name] == values).all() for name, values in at_once.items())
 
 
 def test_the_interval_of_a_mean_has_the_known_width_and_grows_with_clusters() -> None:
@@ -39,7 +44,7 @@ def test_the_interval_of_a_mean_has_the_known_width_and_grows_with_clusters() ->
     values = np.repeat(rng.normal(size=200), 4)  # four equal studies a patient: no news after the first
 
     def mean(weights: np.ndarray) -> dict[str, np.ndarray]:
-        return {"mean": weights @ values / weights.sum(-1)}
+        return {"mean": values @ weights / weights.sum(0)}
 
     def half_width(patients: list[str]) -> float:
         samples = bootstrap(mean, patients, resamples=1000, seed=3)["mean"]
@@ -57,11 +62,11 @@ def test_coverage_of_the_auroc_interval() -> None:
     for trial in range(60):
         rng = np.random.default_rng(trial)
         labels = (np.arange(150) < 50).astype(float)
-        ranking = c.rank(labels, labels + rng.normal(size=150))
+        ranking = rank(labels, labels + rng.normal(size=150))
         samples = bootstrap(
-            lambda w, r=ranking: {"auroc": c.auroc_of(r, w)}, [str(i) for i in range(150)], resamples=200, seed=trial
+            lambda w, r=ranking: {"auroc": auroc_of(r, w)}, [str(i) for i in range(150)], resamples=200, seed=trial
         )["auroc"]
-        low, high = with_interval(float(c.auroc_of(ranking)), samples, n=150, n_patients=150).ci95
+        low, high = with_interval(float(auroc_of(ranking)), samples, n=150, n_patients=150).ci95
         hits += low <= truth <= high
     assert 52 <= hits <= 60  # 95 % of 60 is 57
 
@@ -103,18 +108,37 @@ def test_wilson_of_nothing_is_null() -> None:
     assert wilson(0, 0).error
 
 
-def test_no_resamples_is_an_error() -> None:
+def test_no_resamples_or_no_cases_is_an_error() -> None:
     with pytest.raises(MedleyError, match="at least 1"):
-        bootstrap(lambda w: {"x": w[:, 0]}, ["a", "b"], resamples=0, seed=1)
+        bootstrap(lambda w: {"x": w[0]}, ["a", "b"], resamples=0, seed=1)
+    with pytest.raises(MedleyError, match="no cases"):
+        bootstrap(lambda w: {"x": w.sum(0)}, [], resamples=5, seed=1)
+
+
+def test_a_corpus_score_is_resampled_from_the_sums_of_its_cases() -> None:
+    """What needs no order only needs each case's own counts: F1 over a corpus, as a ratio of weighted sums."""
+    rng = np.random.default_rng(0)
+    counts_N3 = rng.poisson(2, size=(40, 3))  # hits, said, meant of each report
+    patients = [f"p{i // 2}" for i in range(40)]
+
+    def f1(weights: np.ndarray) -> dict[str, np.ndarray]:
+        hits, said, meant = counts_N3.T @ weights
+        return {"f1": 2 * hits / (said + meant), "sums": counts_N3.T @ weights}
+
+    samples = bootstrap(f1, patients, resamples=30, seed=4)
+    assert samples["sums"].shape == (3, 30)
+    for r, weights in enumerate(patient_weights(patients, range(30), seed=4).T.astype(int)):
+        hits, said, meant = np.repeat(counts_N3, weights, axis=0).sum(0)
+        assert samples["f1"][r] == pytest.approx(2 * hits / (said + meant))
 
 
 def test_a_thousand_resamples_of_600_by_14_take_seconds() -> None:
     rng = np.random.default_rng(0)
     labels = (rng.random((600, 14)) < 0.3).astype(float)
-    rankings = [c.rank(labels[:, i], rng.random(600)) for i in range(14)]
+    rankings = [rank(labels[:, i], rng.random(600)) for i in range(14)]
 
     def statistics(weights: np.ndarray) -> dict[int, np.ndarray]:
-        return {i: c.auroc_of(r, weights) + c.average_precision_of(r, weights) for i, r in enumerate(rankings)}
+        return {i: auroc_of(r, weights) + average_precision_of(r, weights) for i, r in enumerate(rankings)}
 
     start = time.process_time()
     bootstrap(statistics, [str(i) for i in range(600)], resamples=1000, seed=1)

@@ -1,0 +1,102 @@
+"""`medley compare`: two systems on the same cases."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from medley.evaluation.compare import Comparison, Difference
+
+_AVERAGES = ("auroc_macro", "auroc_micro", "ap_macro", "f1_macro", "ece", "brier", "ece_calibrated", "brier_calibrated")
+_DIFFERENCE = "A − B [95 %]"
+
+
+def compare(
+    a: Annotated[Path, typer.Argument(metavar="A", help="A run, a folder with a scorecard, or a scorecard.json.")],
+    b: Annotated[Path, typer.Argument(metavar="B", help="The other one, scored on the same cases.")],
+    bootstrap: Annotated[int, typer.Option(min=1, help="Resamples of the patients, for the intervals.")] = 1000,
+    permutations: Annotated[int, typer.Option(min=1, help="Exchanges of the answers, for p.")] = 10_000,
+    seed: Annotated[int, typer.Option(help="Seeds both.")] = 0,
+    out: Annotated[Path | None, typer.Option(help="Write everything that was found here, as JSON.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print everything that was found, as JSON.")] = False,
+) -> None:
+    """Which of two systems is better, by how much, and how surely; or a refusal that names why they cannot be compared.
+
+    The predictions beside each scorecard are read. Protocol, cases and truth must be the same; provenance may differ.
+    Every number is A minus B.
+    """
+    import json
+
+    from medley.cli.progress import console, ticker
+    from medley.core.files import write_json
+    from medley.evaluation import compare as comparing
+    from medley.evaluation.compare_words import sentences
+
+    with ticker() as tick:
+        found = comparing.compare(a, b, bootstrap=bootstrap, permutations=permutations, seed=seed, tick=tick)
+    words = sentences(found)
+    content = {"words": words, **found.as_json()}
+    if out is not None:
+        write_json(out, content)
+    if as_json:
+        typer.echo(json.dumps(content, ensure_ascii=False))
+        return
+    for sentence in words:
+        typer.echo(sentence)
+    _print_tables(found)
+    for warning in found.warnings:
+        console.print(f"warning: {warning}", style="yellow")
+    if out is not None:
+        console.print(str(out))
+
+
+def _print_tables(found: Comparison) -> None:
+    """The averages that are read most, and AUROC label by label; the others are in --json and --out."""
+    from rich.console import Console
+    from rich.table import Table
+
+    averages = Table("", "A", "B", _DIFFERENCE, "p", "Holm", box=None, pad_edge=False)
+    reasons: dict[str, list[str]] = {}
+    for name, of in found.averages.items():
+        if name in _AVERAGES or name.endswith("/auroc_macro"):
+            p = of.permutation.p if of.permutation else None
+            averages.add_row(name, *_cells(of), _p(p), _p(of.p_holm))
+            reasons.setdefault(of.difference.error or "", []).append(name)
+    labels = Table("AUROC", "A", "B", _DIFFERENCE, "DeLong p", "Holm", box=None, pad_edge=False)
+    for label, metrics in found.per_label["fused"].items():
+        of = metrics["auroc"]
+        labels.add_row(label, *_cells(of), _p(of.delong.p if of.delong else None), _p(of.delong_p_holm))
+        reasons.setdefault(of.difference.error or "", []).append(label)
+    console = Console(highlight=False, markup=False)
+    for table in (averages, labels):
+        console.print()
+        console.print(table)
+    typer.echo(
+        f"\nIntervals: {found.resamples} resamples of the patients. p: their answers exchanged at random "
+        f"{found.permutations} times, or in every way where these are fewer; Holm: adjusted for the other tests. "
+        f"Seed {found.seed}."
+    )
+    for reason, names in reasons.items():
+        if reason:
+            typer.echo(f"{', '.join(names)}: {reason}")
+
+
+def _cells(of: Difference) -> tuple[str, str, str]:
+    difference = of.difference
+    if difference.value is None:
+        return _value(of.a), _value(of.b), "null"
+    interval = f" [{difference.ci95[0]:+.3f}, {difference.ci95[1]:+.3f}]" if difference.ci95 else ""
+    return _value(of.a), _value(of.b), f"{difference.value:+.3f}{interval}"
+
+
+def _value(value: float | None) -> str:
+    return "—" if value is None else f"{value:.3f}"
+
+
+def _p(p: float | None) -> str:
+    from medley.evaluation.compare_words import p_said
+
+    return "" if p is None else p_said(p)

@@ -1,0 +1,143 @@
+"""What `medley notes audit` does: open notes, table, films and run, audit, and print the table of checks."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from medley.cli.progress import console, ticker
+from medley.core.errors import MedleyError, UnreadableImage
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import numpy as np
+
+    from medley.data.cases import CaseTable
+    from medley.data.notes import Notes
+    from medley.data.source import Source
+    from medley.evaluation.notes_audit.audit import Audit
+    from medley.evaluation.notes_audit.subject import Subject
+    from medley.serving.predictor import Predictor
+
+    Tick = Callable[[str, int, int], None]
+
+_MOST_FILMS = 1500
+_FILM_PX = 64
+
+
+def audit_file(
+    notes: Path,
+    cases: Path,
+    splits: Path | None,
+    run: str | None,
+    budget: tuple[float, float],
+    bert: Path | None,
+    films: bool,
+    seed: int,
+) -> Audit:
+    """The audit of a file of notes. Raises MedleyError where table, notes, split and run do not belong together."""
+    from medley.core.config import build_config
+    from medley.data.cases import read_cases
+    from medley.data.notes import read_notes, rewriter
+    from medley.data.source import LeakBudget
+    from medley.data.splits import read_splits
+    from medley.evaluation.notes_audit.audit import audit_notes
+    from medley.evaluation.notes_audit.subject import Subject
+
+    if bert is not None and not (bert / "config.json").is_file():
+        raise MedleyError(f"--bert {bert}: no config.json is there; give a folder that save_pretrained wrote")
+    bounds = build_config(LeakBudget, dict(zip(("macro", "label"), budget, strict=True)), "--budget")
+    table, read = read_cases(cases), read_notes(notes)
+    manifest = read_splits(splits, table) if splits else None
+    trials, thumbnails = None, None
+    with ticker() as tick:
+        opened = _open_run(run, table, read, cases, splits, tick) if run is not None else None
+        if opened is not None:
+            manifest = opened[1].manifest
+        parts = manifest.parts if manifest else None
+        of_split = {case_id for ids in parts.values() for case_id in ids} if parts else None
+        subject = Subject(
+            cases=tuple(case for case in table.cases if of_split is None or case.case_id in of_split),
+            labels=table.labels,
+            notes=read.notes,
+            regime=read.regime,
+            regenerate=rewriter(read.regime, read.strength, read.seed),
+            parts=parts,
+            seed=seed,
+        )
+        if opened is not None:
+            from medley.serving.note_trials import note_trials
+
+            trials = note_trials(*opened, subject, "test", tick)
+        elif films and subject.regenerate is not None:
+            thumbnails = _thumbnails(subject, tick)
+    stamp = {**read.stamp, "table": table.digest, "split": manifest.digest if manifest else None}
+    return audit_notes(subject, bounds, thumbnails=thumbnails, trials=trials, bert=bert, about=stamp)
+
+
+def _open_run(
+    run: str, table: CaseTable, read: Notes, cases: Path, splits: Path | None, tick: Tick
+) -> tuple[Predictor, Source]:
+    """The run, and its films of the table: by the split given, else by its own where the table is the run's."""
+    import dataclasses
+
+    from medley.serving import scoring
+    from medley.serving.predictor import load
+
+    predictor = load(run)
+    if splits is not None:
+        source = scoring.other_source(predictor, cases, splits, "test", tick)
+    else:
+        source = scoring.own_source(predictor, tick)
+        if source.table.digest != table.digest:
+            raise MedleyError(f"{cases} is not the table that {run} was trained on; say its parts with --splits")
+    return predictor, dataclasses.replace(source, notes=read.notes)
+
+
+def _thumbnails(subject: Subject, tick: Tick) -> dict[str, np.ndarray]:
+    """The first film of the labelled studies in 32x32; those that cannot be read are left out and counted."""
+    import numpy as np
+
+    from medley.data.preprocess.film import load_film
+    from medley.evaluation.floors import thumbnails
+
+    found, unreadable = {}, 0
+    chosen = [case for case in subject.sample(_MOST_FILMS) if case.images]
+    for done, case in enumerate(chosen, start=1):
+        try:
+            film = load_film(case.images[0].path, _FILM_PX, case.images[0].view)
+        except (UnreadableImage, FileNotFoundError):
+            unreadable += 1
+            continue
+        found[case.case_id] = thumbnails(np.stack([film.pixels]))[0]
+        tick("reading films", done, len(chosen))
+    if unreadable:
+        console.print(f"{unreadable} of {len(chosen)} films cannot be read and are left out of check 4")
+    return found
+
+
+def _number(value: float) -> str:
+    return f"{value:,.0f}" if value == int(value) else f"{value:.3f}"
+
+
+def print_audit(audit: Audit) -> None:
+    """The table of the checks on stdout, and below it what to do about those that failed."""
+    import typer
+    from rich.console import Console
+    from rich.table import Table
+
+    screen = Console(highlight=False, markup=False)
+    table = Table("", "check", "verdict", "value", "bound", "found", box=None, pad_edge=False)
+    styles = {"passed": "green", "failed": "bold red", "not applicable": "dim"}
+    for row in audit.rows:
+        value, bound = ("" if number is None else _number(number) for number in (row.value, row.bound))
+        table.add_row(str(row.number), row.name, row.status, value, bound, row.found, style=styles[row.status])
+    screen.print(table)
+    for row in audit.failed:
+        typer.echo(f"check {row.number}, {row.name}: {row.advice}")
+    if audit.failed:
+        typer.echo(f"failed: {len(audit.failed)} of {len(audit.rows)} checks")
+    else:
+        unmade = sum(row.status == "not applicable" for row in audit.rows)
+        typer.echo("passed" + (f"; {unmade} checks could not be made" if unmade else ""))

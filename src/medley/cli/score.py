@@ -1,0 +1,102 @@
+"""`medley score`: the scorecard of anybody's outputs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def score(
+    context: typer.Context,
+    predictions: Annotated[
+        Path,
+        typer.Argument(
+            help="predictions.jsonl, or a .csv with the columns case_id, patient_id, score/LABEL and label/LABEL."
+        ),
+    ],
+    task: Annotated[
+        str | None, typer.Option(help="Which task is scored, where the file holds several.", show_default=False)
+    ] = None,
+    train: Annotated[
+        Path | None, typer.Option(help="Case table that tells the truth, the patients, and who they are.")
+    ] = None,
+    splits: Annotated[
+        Path | None, typer.Option(help="Split manifest of --train: nothing but --part may then be scored.")
+    ] = None,
+    part: Annotated[
+        str | None, typer.Option(help="The part of --splits that the predictions are of; default: test.")
+    ] = None,
+    dev: Annotated[
+        Path | None, typer.Option(help="The same system's predictions of the dev part, to fit thresholds on.")
+    ] = None,
+    thresholds: Annotated[
+        str | None,
+        typer.Option(help="How they are chosen on --dev: max_f1 (the default), youden, or sensitivity (of 0.9)."),
+    ] = None,
+    calibration: Annotated[
+        str | None, typer.Option(help="Fitted on --dev: temperature (the default), platt, isotonic, or none.")
+    ] = None,
+    blank: Annotated[
+        str | None, typer.Option(help="An empty label of --train is: mask (not known; the default) or negative.")
+    ] = None,
+    state: Annotated[
+        list[str] | None,
+        typer.Option(help="KEY=VALUE of the protocol that no file tells, as notes=none or aggregation=max. Repeat it."),
+    ] = None,
+    bootstrap: Annotated[int, typer.Option(min=0, help="Resamples of the patients; 0: no intervals.")] = 1000,
+    seed: Annotated[int, typer.Option(help="Seeds the resamples.")] = 0,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder for scorecard.json, its page, tables, pictures and predictions.jsonl.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the scorecard as JSON.")] = False,
+) -> None:
+    """Score anybody's outputs as our own runs are scored: with intervals, floors, and what could not be computed.
+
+    Without --dev there are no thresholds and no calibration, and what needs them is null. Exit 1 when cases of the
+    part have no prediction: the others are scored, and the scorecard says so.
+    """
+    import json
+
+    from medley.cli.progress import console
+    from medley.cli.scores import print_scores
+    from medley.core.errors import MedleyError, choose
+    from medley.data.splits import PARTS
+    from medley.evaluation.known_cases import known_cases
+    from medley.evaluation.score import FittedOn, score_file, stated_protocol
+
+    for option, given, needs, there in (
+        ("--splits", splits, "--train", train),
+        ("--blank", blank, "--train", train),
+        ("--part", part, "--splits", splits),
+        ("--thresholds", thresholds, "--dev", dev),
+        ("--calibration", calibration, "--dev", dev),
+    ):
+        if given is not None and there is None:
+            raise MedleyError(f"{option} needs {needs}, and it is not given")
+    choose(part or "test", dict.fromkeys(PARTS), "part")
+    if out is not None and (out / "predictions.jsonl").resolve() == predictions.resolve():
+        raise MedleyError(f"--out {out} would write over {predictions}; choose another folder")
+    scored = score_file(
+        predictions,
+        task=task,
+        known=None if train is None else known_cases(train, splits, blank or "mask"),
+        part=part or "test",
+        dev=None if dev is None else FittedOn(dev, thresholds or "max_f1", calibration or "temperature"),
+        stated=stated_protocol(state or ()),
+        command=str(context.obj),
+        bootstrap=bootstrap,
+        seed=seed,
+    )
+    page = None if out is None else scored.write(out)
+    if as_json:
+        typer.echo(json.dumps(scored.card.as_json(), ensure_ascii=False))
+    else:
+        print_scores(scored.card)
+        for warning in scored.card.warnings:
+            console.print(f"warning: {warning}", style="yellow")
+    if page is not None:
+        console.print(str(page))
+    if scored.lacking:
+        raise typer.Exit(1)

@@ -1,0 +1,191 @@
+"""The scorecard of anybody's outputs: a file of predictions, with what a case table says of its cases.
+
+It is the same scorecard as that of our own runs, made of the same functions. What the file, the table and the user do
+not say, the scorecard says is not stated.
+"""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from medley.core.about import VERSION
+from medley.core.errors import MedleyError, choose, nearest
+from medley.core.files import sha256, write_json
+from medley.core.records import Prediction
+from medley.evaluation.calibration import Calibration, fit_calibration
+from medley.evaluation.findings import chest_findings_scorecard
+from medley.evaluation.floors import Floor, all_negative_floor, prevalence_floor
+from medley.evaluation.known_cases import KnownCases, named
+from medley.evaluation.predictions import TASKS, one_task, read_predictions, write_predictions
+from medley.evaluation.predictions_csv import TASK as CSV_TASK
+from medley.evaluation.predictions_csv import read_predictions_csv
+from medley.evaluation.scorecard import Protocol, Scorecard
+from medley.evaluation.scorecard_files import write_scorecard
+from medley.evaluation.tables import FUSED, head_tables
+from medley.evaluation.thresholds import Thresholds, fit_thresholds
+
+SCORERS = {"chest_findings": chest_findings_scorecard}  # task -> what makes its scorecard
+PREDICTIONS, THRESHOLDS, CALIBRATION = "predictions.jsonl", "thresholds.json", "calibration.json"
+DEV = "dev"
+
+
+@dataclass(frozen=True)
+class FittedOn:
+    """How thresholds and calibration are fitted on the predictions of a dev part."""
+
+    path: Path
+    thresholds: str = "max_f1"  # the criterion, as in `fit_thresholds`
+    calibration: str = "temperature"  # the method, as in `fit_calibration`; none: no calibration
+
+
+@dataclass(frozen=True)
+class Scored:
+    """A scorecard with all that stands beside it."""
+
+    card: Scorecard
+    predictions: list[Prediction]
+    thresholds: Thresholds | None
+    calibration: Calibration | None
+    lacking: list[str]  # cases of the part that nobody predicted
+
+    def write(self, out: Path) -> Path:
+        """All files of a scorecard, and what it was made of: the predictions (JSON lines), thresholds, calibration."""
+        if (out / "config.yaml").is_file():  # whose thresholds are its own
+            raise MedleyError(f"{out} is a run; choose another folder")
+        write_predictions(out / PREDICTIONS, self.predictions)
+        for name, record in ((THRESHOLDS, self.thresholds), (CALIBRATION, self.calibration)):
+            if record is None:
+                (out / name).unlink(missing_ok=True)  # of another scorecard, written here before
+            else:
+                write_json(out / name, record.to_json())
+        provenance = {**self.card.provenance, "predictions": sha256(out / PREDICTIONS)[:16]}
+        return write_scorecard(replace(self.card, provenance=provenance), out, self.predictions)
+
+
+def score_file(
+    path: Path,
+    *,
+    task: str | None = None,
+    known: KnownCases | None = None,
+    part: str = "test",
+    dev: FittedOn | None = None,
+    stated: Mapping[str, Any] | None = None,
+    command: str = "",
+    bootstrap: int = 1000,
+    seed: int = 0,
+) -> Scored:
+    """Score a file of predictions: JSON lines, or a CSV.
+
+    `known` gives the truth, patients, subgroups and parts; the scored cases must then be of `part`, and those of `dev`
+    of the dev part. `stated` are protocol keys that no table tells, as `stated_protocol` reads them. Raises MedleyError
+    for a task that has no scorecard, and for files that are not as their formats say or do not fit the table.
+    """
+    if task is not None and task not in TASKS:
+        raise MedleyError(f"unknown task '{task}'{nearest(task, TASKS)}")
+    predictions = read_any(path, task, known)
+    task = task or predictions[0].task
+    if task not in SCORERS:
+        raise MedleyError(f"the task {task} has no scorecard yet; there is one for {', '.join(SCORERS)}")
+    predictions = _with_truth(one_task(predictions, task), path, known, part)
+    lacking = known.lacking(predictions, part) if known else []
+    thresholds = calibration = None
+    if dev is not None:
+        thresholds, calibration = _fit(dev, task, known)
+    card = SCORERS[task](
+        predictions,
+        thresholds=thresholds,
+        calibration=calibration,
+        protocol=_protocol(known, part, stated or {}),
+        provenance=_provenance(path, dev, command),
+        floors=_floors(predictions, known),
+        bootstrap=bootstrap,
+        seed=seed,
+    )
+    return Scored(_warned(card, predictions, known, lacking, part), predictions, thresholds, calibration, lacking)
+
+
+def read_any(path: Path, task: str | None, known: KnownCases | None = None) -> list[Prediction]:
+    """Predictions of a file: a CSV by its name, else JSON lines."""
+    if path.suffix.lower() == ".csv":
+        if task not in (None, CSV_TASK):
+            raise MedleyError(f"{path}: a CSV holds predictions of {CSV_TASK}, not of {task}; write JSON lines")
+        return read_predictions_csv(path, known.patients if known else None)
+    return read_predictions(path, task)
+
+
+def stated_protocol(statements: Sequence[str]) -> dict[str, Any]:
+    """KEY=VALUE of protocol keys, read. Raises MedleyError for an unknown key, naming the nearest."""
+    keys, stated = [item.name for item in fields(Protocol)], dict[str, Any]()
+    for statement in statements:
+        key, equals, value = (part.strip() for part in statement.partition("="))
+        if not equals or not value:
+            raise MedleyError(f"--state {statement}: it must be KEY=VALUE, as in notes=none")
+        if key not in keys:
+            raise MedleyError(f"--state {statement}: unknown protocol key '{key}'{nearest(key, keys)}")
+        if key in stated:
+            raise MedleyError(f"--state {statement}: '{key}' is stated twice")
+        stated[key] = choose(value, {"true": True, "false": False}, "truth value") if key == "synthetic" else value
+    return stated
+
+
+def _protocol(known: KnownCases | None, part: str, stated: Mapping[str, Any]) -> Protocol:
+    protocol = known.protocol(part) if known else Protocol()
+    for key, value in stated.items():
+        told = getattr(protocol, key)
+        if known is not None and told is not None and told != value:
+            raise MedleyError(f"--state {key}={value}: the case table says {key} {told}")
+    return replace(protocol, **stated)
+
+
+def _with_truth(predictions: list[Prediction], path: Path, known: KnownCases | None, part: str) -> list[Prediction]:
+    joined = known.joined(predictions, part, str(path)) if known else predictions
+    if all(value is None for prediction in joined for value in prediction.labels.values()):
+        raise MedleyError(f"{path}: no label of any case is known; give the truth in it, or with --train CASES")
+    return joined
+
+
+def _fit(dev: FittedOn, task: str, known: KnownCases | None) -> tuple[Thresholds, Calibration | None]:
+    predictions = _with_truth(one_task(read_any(dev.path, task, known), task), dev.path, known, DEV)
+    thresholds = fit_thresholds(predictions, dev.thresholds)  # type: ignore[arg-type]
+    if dev.calibration == "none":
+        return thresholds, None
+    return thresholds, fit_calibration(predictions, dev.calibration)  # type: ignore[arg-type]
+
+
+def _floors(predictions: Sequence[Prediction], known: KnownCases | None) -> dict[str, Floor]:
+    truth = head_tables(predictions)[FUSED]
+    floors = {"all_negative": all_negative_floor(truth.labels_NL, truth.names)}
+    if known is not None and known.manifest is not None and known.manifest.parts["train"]:
+        floors["prevalence"] = prevalence_floor(known.truths("train", truth.names), truth.labels_NL, truth.names)
+    return floors
+
+
+def _warned(
+    card: Scorecard, predictions: Sequence[Prediction], known: KnownCases | None, lacking: Sequence[str], part: str
+) -> Scorecard:
+    """The card with what the table and the predictions do not have of each other."""
+    warnings, protocol = [], dict(card.protocol)
+    if lacking:
+        protocol["studies_lacking"] = len(lacking)
+        warnings.append(
+            f"{len(lacking)} of the {len(lacking) + len(predictions)} cases of {part} have no prediction and are in no "
+            f"number here: {named(lacking)}; scores flatter where the hard cases are missing"
+        )
+    unknown = sorted(set(predictions[0].scores) - set(known.labels)) if known else []
+    if unknown:
+        warnings.append(f"scored, but the case table has no such label: {', '.join(unknown)}")
+    return replace(card, protocol=protocol, warnings=(*warnings, *card.warnings))
+
+
+def _provenance(path: Path, dev: FittedOn | None, command: str) -> dict[str, str]:
+    found = {"command": command, "file": str(path), "file_sha256": sha256(path)[:16]}
+    if dev is not None:
+        found |= {"dev_file": str(dev.path), "dev_file_sha256": sha256(dev.path)[:16]}
+    versions = f"python {platform.python_version()}, numpy {np.__version__}"
+    return {**found, "medley": VERSION, "versions": versions, "machine": f"{platform.machine()}, {platform.system()}"}
