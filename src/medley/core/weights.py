@@ -6,7 +6,8 @@ One path leads to a model: `resolve` turns a local folder or a hub id into a fol
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -35,15 +36,29 @@ def save_tensors(path: Path | str, tensors: Mapping[str, torch.Tensor], facts: M
 
 def load_tensors(path: Path | str) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
     """The tensors and the facts of a file that `save_tensors` wrote."""
-    path = Path(path)
-    if not path.is_file():
+    with _opened(path) as file:
+        return {name: file.get_tensor(name) for name in file.keys()}, _facts(file)  # noqa: SIM118 (not a mapping)
+
+
+def read_facts(path: Path | str) -> dict[str, Any]:
+    """The facts alone, without reading a tensor."""
+    with _opened(path) as file:
+        return _facts(file)
+
+
+@contextmanager
+def _opened(path: Path | str) -> Iterator[Any]:
+    if not Path(path).is_file():
         raise MedleyError(f"{path} does not exist: this folder holds no weights; train first, or name another run")
     try:
         with safe_open(path, framework="pt") as file:
-            facts = {key: json.loads(value) for key, value in (file.metadata() or {}).items()}
-            return {name: file.get_tensor(name) for name in file.keys()}, facts  # noqa: SIM118 (not a mapping)
+            yield file
     except SafetensorError as error:
         raise MedleyError(f"{path} is not a whole safetensors file: {error}") from error
+
+
+def _facts(file: Any) -> dict[str, Any]:
+    return {key: json.loads(value) for key, value in (file.metadata() or {}).items()}
 
 
 def resolve(name: str | Path) -> Path:

@@ -90,7 +90,8 @@ def _where_it_stopped(stages: list[Path]) -> str | None:
     number, stage = begun[-1], stages[begun[-1] - 1]
     at = f"stage {number} of {len(stages)} ({stage.name})"
     if (stage / STATE).is_file():
-        return f"{at} stands at step {progress_of(stage / STATE).step}"
+        progress = progress_of(stage / STATE)
+        return f"{at} stands at step {progress.step} of {progress.steps}"
     return None if number == len(stages) else f"{at} is the last that left weights"
 
 

@@ -22,7 +22,7 @@ from torch import nn
 
 from medley.core.errors import MedleyError
 from medley.core.family import Family
-from medley.core.weights import WEIGHTS, load_into, load_tensors, save_tensors
+from medley.core.weights import WEIGHTS, load_into, load_tensors, read_facts, save_tensors
 from medley.data.source import preprocessing_versions
 
 STATE = "state.safetensors"
@@ -33,6 +33,7 @@ class Progress:
     """Where a stage is. `best` is the best dev value so far, at `best_step`; `stale` counts evaluations since then."""
 
     step: int = 0
+    steps: int = 0  # of the stage
     best: float | None = None
     best_step: int = 0
     stale: int = 0
@@ -87,7 +88,7 @@ def load_state(
 
 def progress_of(path: Path) -> Progress:
     """Where the stage of this state was."""
-    return Progress(**load_tensors(path)[1]["progress"])
+    return Progress(**read_facts(path)["progress"])
 
 
 def _parameters_by_name(optimizer: torch.optim.Optimizer) -> dict[str, nn.Parameter]:
@@ -122,7 +123,7 @@ def load_weights(folder: Path, model: nn.Module) -> dict[str, Any]:
 
 def rebuild(family: Family, config: Any, processor: Any, folder: Path) -> tuple[nn.Module, dict[str, Any]]:
     """The model of a finished stage and its facts; the hub is asked only for frozen towers that were left out."""
-    _, facts = load_tensors(folder / WEIGHTS)
+    facts = read_facts(folder / WEIGHTS)
     if (read := facts.get("preprocessing")) not in (None, now := preprocessing_versions()):
         raise MedleyError(
             f"{folder / WEIGHTS} learned from images preprocessed by version {read}, this Medley has {now}: it would "

@@ -75,7 +75,7 @@ class StageModule(L.LightningModule):
         super().__init__()
         self.automatic_optimization = False
         self.model, self.plan, self.state = model, plan, state
-        self.progress = Progress()
+        self.progress = Progress(steps=plan.windows.steps)
         self.journal = Journal(plan.folder / JOURNAL)
         self.average = weight_average(model, plan.ema) if plan.ema else None
         self._unreached = set(plan.rates)  # trained parameters that have not had a gradient yet

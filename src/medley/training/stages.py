@@ -61,7 +61,6 @@ def train(
     source = open_source(recipe.data, config.image_px, tick)
     if source.unreadable:
         say(f"{len(source.unreadable)} films cannot be read and are left out, first {min(source.unreadable)}")
-    verdict = audit_before_training(source, recipe.seed, say) if audit else {}
     processor = _processor(family, config, source, run)
     seed_torch("weights", recipe.seed)
     model = family.model(config, processor)
@@ -73,6 +72,7 @@ def train(
     for stage in stages.values():
         check_best_by(stage, _data(family, recipe, source, processor, stage), model)
         check_hierarchy(stage, source.parts["train"])
+    verdict = audit_before_training(source, recipe.seed, say) if audit else {}
     if first:
         _begin(run, recipe, source, processor, verdict)
     trained: set[str] = set()

@@ -1,0 +1,150 @@
+"""`--fix`: a cleaned table beside the old one, its split, and a list of all that was dropped. Labels are never changed.
+
+Dropped, in this order: images that cannot be read or are blank; copies of one film across parts (the copy of the
+earlier part goes: train before dev before test, so that what is tested stays what it was); further exact copies under
+another patient; studies that had images and have none left. With a split: the train and dev studies of patients who
+are also in a later part. A new manifest keeps every other study in its part, and says what it was made from.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from medley.core.errors import MedleyError
+from medley.core.files import write_text
+from medley.data.cases import CaseTable, portable, write_cases
+from medley.data.checks.doctor import Examination
+from medley.data.checks.duplicates import Pair
+from medley.data.checks.looks import CHANGED, Look
+from medley.data.splits import PARTS, SplitManifest, write_splits
+
+
+@dataclass(frozen=True)
+class Dropped:
+    """An image, or a whole study where `image` is empty."""
+
+    case_id: str
+    image: str
+    why: str
+
+
+@dataclass(frozen=True)
+class Mended:
+    """What was written: OUT, OUT.dropped.csv, and OUT.splits.json where there was a split."""
+
+    table: CaseTable
+    dropped: tuple[Dropped, ...]
+    paths: tuple[Path, ...]
+
+    def as_json(self) -> dict:
+        """Counts by reason and the files."""
+        reasons = Counter(one.why.partition(":")[0] for one in self.dropped)
+        return {"studies": len(self.table), "dropped": dict(reasons), "files": [str(path) for path in self.paths]}
+
+
+def mend(found: Examination, out: Path | str) -> Mended:
+    """Write the cleaned table. Raises MedleyError where nothing would be left, or `out` is the table itself."""
+    out = Path(out)
+    if found.table.path is not None and out.resolve() == found.table.path.resolve():
+        raise MedleyError(f"--fix {out} is the table itself; name a new file")
+    part_of = found.part_of or {}
+    images = _unreadable(found) | _copies(found, part_of)
+    studies = _leaking_patients(found.table, part_of)
+    kept, dropped = [], [Dropped(case_id, path, why) for (case_id, path), why in images.items()]
+    for case in found.table.cases:
+        left = tuple(image for image in case.images if (case.case_id, image.path) not in images)
+        if case.images and not left:
+            studies.setdefault(case.case_id, "no image left: all of them were dropped")
+        if case.case_id in studies:
+            dropped.append(Dropped(case.case_id, "", studies[case.case_id]))
+        else:
+            kept.append(replace(case, images=left))
+    if not kept:
+        raise MedleyError(f"{found.table.path}: nothing would be left; no table was written")
+    table = write_cases(out, [portable(case, out.parent) for case in kept], found.table.labels)
+    listed = out.with_name(out.stem + ".dropped.csv")
+    write_text(listed, _as_csv(dropped))
+    paths = [out, listed]
+    if found.manifest is not None:
+        paths.append(out.with_name(out.stem + ".splits.json"))
+        write_splits(paths[-1], _manifest(found.manifest, table, len(studies)))
+    return Mended(table, tuple(dropped), tuple(paths))
+
+
+def _unreadable(found: Examination) -> dict[tuple[str, str], str]:
+    return {
+        (look.case_id, look.path): f"{look.problem}: {look.reason}"
+        for look in found.looks
+        if look.problem and look.problem != CHANGED
+    }
+
+
+def _copies(found: Examination, part_of: Mapping[str, str]) -> dict[tuple[str, str], str]:
+    """Of one film in several parts all but those in the latest part; of exact copies between patients all but one."""
+    gone: dict[tuple[str, str], str] = {}
+    for group in _groups(found.pairs):
+        placed = [look for look in group if look.case_id in part_of]
+        latest = max((PARTS.index(part_of[look.case_id]) for look in placed), default=0)
+        stays = [look for look in placed if PARTS.index(part_of[look.case_id]) == latest]
+        for look in placed:
+            if look not in stays:
+                gone[_key(look)] = f"copy across parts: {stays[0].path} in {PARTS[latest]} is the same film"
+        first: dict[str, Look] = {}
+        for look in (look for look in group if _key(look) not in gone):
+            kept = first.setdefault(look.pixel_sha256, look)
+            if found.table.by_id[kept.case_id].patient_id != found.table.by_id[look.case_id].patient_id:
+                gone[_key(look)] = f"exact copy under another patient: {kept.path} has the same pixels"
+    return gone
+
+
+def _key(look: Look) -> tuple[str, str]:
+    return look.case_id, look.path
+
+
+def _groups(pairs: Sequence[Pair]) -> list[list[Look]]:
+    """Looks that pairs connect, whether directly or through others: one film each."""
+    group_of: dict[tuple[str, str], list[Look]] = {}
+    for pair in pairs:
+        one = group_of.setdefault(_key(pair.one), [pair.one])
+        other = group_of.setdefault(_key(pair.other), [pair.other])
+        if one is not other:
+            one += other
+            for look in other:
+                group_of[_key(look)] = one
+    return list({id(group): group for group in group_of.values()}.values())
+
+
+def _leaking_patients(table: CaseTable, part_of: Mapping[str, str]) -> dict[str, str]:
+    """case_id -> why, for the studies of patients who are in a later part, too."""
+    order = {part: rank for rank, part in enumerate(PARTS)}
+    latest: dict[str, str] = {}
+    placed = [case for case in table.cases if case.case_id in part_of]
+    for case in placed:
+        part = part_of[case.case_id]
+        if order[part] >= order[latest.get(case.patient_id, PARTS[0])]:
+            latest[case.patient_id] = part
+    return {
+        case.case_id: f"patient in two parts: {case.patient_id} is in {latest[case.patient_id]}, too"
+        for case in placed
+        if part_of[case.case_id] != latest[case.patient_id]
+    }
+
+
+def _manifest(old: SplitManifest, table: CaseTable, studies: int) -> SplitManifest:
+    """The same parts without what was dropped, for the cleaned table."""
+    parts = {part: tuple(case_id for case_id in old.parts[part] if case_id in table.by_id) for part in PARTS}
+    remark = f"cleaned by medley check-data from split {old.digest}: {studies} studies dropped, none moved"
+    return replace(old, table_digest=table.digest, parts=parts, remarks=(*old.remarks, remark))
+
+
+def _as_csv(dropped: list[Dropped]) -> str:
+    text = io.StringIO()
+    rows = csv.writer(text, lineterminator="\n")
+    rows.writerow(["case_id", "image", "why"])
+    rows.writerows([one.case_id, one.image, one.why] for one in dropped)
+    return text.getvalue()

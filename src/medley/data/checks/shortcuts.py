@@ -1,0 +1,178 @@
+"""Answers that need no anatomy: which source a film comes from, and how it was taken and stored.
+
+Where two sources are told apart by background, size, spacing, file format or histogram, and one has more of a label
+than the other, a model learns the source and is praised for the label (Zech et al. 2018; DeGrave et al. 2021). A linear
+probe reads those features only, grouped by patient; its AUROC has an interval over patients.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from medley.core.seeds import generator
+from medley.data.cases import CaseTable
+from medley.data.checks.looks import Look
+from medley.data.checks.result import FAILED, OK, WARNING, Check, not_applicable
+
+TELLS_SOURCE_AUROC = 0.7  # lower end of the interval
+GIVES_CLASS_AUROC = 0.65  # of "which source" as the only feature, on a label
+TELLS_LABEL_AUROC = 0.75  # of acquisition features on a label, lower end: warning; and
+GIVES_LABEL_AUROC = 0.9  # failed
+FEW = 10  # films of a source, or of either class of a label
+_FOLDS, _RESAMPLES, _MOST_FILMS = 5, 200, 5000
+
+
+@dataclass(frozen=True)
+class Auroc:
+    """An area under the curve and its 95 % interval over patients."""
+
+    value: float
+    low: float
+    high: float
+
+    def __str__(self) -> str:
+        return f"{self.value:.3f} [{self.low:.3f}, {self.high:.3f}]"
+
+
+def check_source(table: CaseTable, looks: Sequence[Look], seed: int = 0) -> Check:
+    """Can a probe tell the sources apart, and does the source tell a label? Both together are the leak."""
+    name = "source-signature"
+    films = _sample([look for look in looks if look.readable], seed)
+    sources = np.array([table.by_id[look.case_id].source for look in films])
+    names, counts = np.unique(sources, return_counts=True)
+    large = [str(source) for source, count in zip(names, counts, strict=True) if count >= FEW]
+    if len(large) < 2:
+        return not_applicable(name, f"{len(large)} source with {FEW} readable films; two are needed to tell apart")
+    features = np.stack([np.r_[look.acquisition, look.histogram] for look in films])
+    patients = [table.by_id[look.case_id].patient_id for look in films]
+    probes = {source: _probe(features, sources == source, patients, seed) for source in large}
+    told = {source: one for source, one in probes.items() if one}
+    if not told:
+        return not_applicable(name, "the sources have too few patients for a probe")
+    given = _source_tells_label(table, large)
+    best_source = max(told, key=lambda source: told[source].value)
+    best = told[best_source]
+    numbers = {
+        "source_auroc": {source: [one.value, one.low, one.high] for source, one in told.items()},
+        "label_auroc_of_source": {label: round(value, 4) for label, value in given.items()},
+    }
+    says = f"'{best_source}' is told from the rest with AUROC {best}, by background, size and histogram alone"
+    bad = [
+        f"{label}: the source alone has AUROC {value:.3f}"
+        for label, value in given.items()
+        if value >= GIVES_CLASS_AUROC
+    ]
+    if best.low < TELLS_SOURCE_AUROC:
+        return Check(name, OK, 0, f"the sources look alike: {says}", numbers=numbers)
+    if not bad:
+        todo = "no label goes with the source now; keep it so, and report scores by source"
+        return Check(name, WARNING, 1, f"{says}; it tells no label", todo, (), numbers)
+    todo = "train and score within one source, or balance every label within each; never mix COVID and other films"
+    wrong = f"{says}, and it gives {len(bad)} labels away: {bad[0]}"
+    return Check(name, FAILED, len(bad), wrong, todo, tuple(bad), numbers)
+
+
+def _source_tells_label(table: CaseTable, sources: Sequence[str]) -> dict[str, float]:
+    """label -> AUROC of "the share of positives in my source" on the label: what knowing the source is worth."""
+    out = {}
+    for label in table.labels:
+        rows = [
+            (case.source, case.labels[label])
+            for case in table.cases
+            if case.source in sources and case.labels.get(label) in (0.0, 1.0)
+        ]
+        values = np.array([value for _, value in rows])
+        if not FEW <= values.sum() <= len(values) - FEW:
+            continue
+        of = np.array([source for source, _ in rows])
+        share = {source: values[of == source].mean() for source in set(of.tolist())}
+        out[label] = _auroc(values == 1, np.array([share[source] for source in of]))
+    return out
+
+
+def check_acquisition(table: CaseTable, looks: Sequence[Look], seed: int = 0) -> Check:
+    """Do size, spacing, depth, format and the edges of the film tell a label, whatever the `source` column says?"""
+    name = "acquisition-shortcut"
+    films = _sample([look for look in looks if look.readable and look.view != "LATERAL"], seed)
+    if not films or not table.labels:
+        return not_applicable(name, "no readable frontal film, or no labels")
+    features = np.stack([look.acquisition for look in films if look.acquisition is not None])
+    cases = [table.by_id[look.case_id] for look in films]
+    told: dict[str, Auroc] = {}
+    for label in table.labels:
+        values = np.array([case.labels.get(label, np.nan) for case in cases])
+        known = np.isin(values, (0.0, 1.0))
+        patients = [case.patient_id for case, yes in zip(cases, known, strict=True) if yes]
+        if found := _probe(features[known], values[known] == 1, patients, seed):
+            told[label] = found
+    if not told:
+        return not_applicable(name, f"no label has {FEW} films and patients with and without it")
+    numbers = {"auroc": {label: [one.value, one.low, one.high] for label, one in told.items()}}
+    order = sorted(told, key=lambda label: -told[label].low)
+    lines = [f"{label}: AUROC {told[label]}" for label in order]
+    given = [line for line, label in zip(lines, order, strict=True) if told[label].low >= GIVES_LABEL_AUROC]
+    hints = [line for line, label in zip(lines, order, strict=True) if told[label].low >= TELLS_LABEL_AUROC]
+    todo = "look how the films of this label were made; crop borders, resize alike, and report the floor beside it"
+    if hints:
+        bad = given or hints
+        wrong = f"size, format and edges of the film alone tell {len(bad)} labels: {bad[0]}"
+        return Check(name, FAILED if given else WARNING, len(bad), wrong, todo, tuple(bad), numbers)
+    return Check(name, OK, 0, f"size, format and edges tell no label; most of all {lines[0]}", numbers=numbers)
+
+
+def _sample(films: list[Look], seed: int) -> list[Look]:
+    """At most _MOST_FILMS of them, for the probe: more would not change its answer."""
+    if len(films) <= _MOST_FILMS:
+        return films
+    chosen = generator("check-data probe", seed, len(films)).choice(len(films), _MOST_FILMS, replace=False)
+    return [films[row] for row in sorted(chosen.tolist())]
+
+
+def _probe(features: np.ndarray, positive: np.ndarray, patients: Sequence[str], seed: int) -> Auroc | None:
+    """Logistic regression, cross-validated by patient. None where either class has fewer than FEW films or patients."""
+    from sklearn.exceptions import ConvergenceWarning
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.model_selection import StratifiedGroupKFold
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    groups = np.unique(np.asarray(patients), return_inverse=True)[1]
+    if min(positive.sum(), (~positive).sum()) < FEW:
+        return None
+    if min(len(np.unique(groups[positive])), len(np.unique(groups[~positive]))) < _FOLDS:
+        return None
+    scores = np.zeros(len(positive))
+    for train, test in StratifiedGroupKFold(_FOLDS).split(features, positive, groups):
+        if len(np.unique(positive[train])) < 2:
+            return None
+        model = make_pipeline(StandardScaler(), LogisticRegression(C=0.1, max_iter=500))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ConvergenceWarning)  # a probe need not be at its optimum
+            scores[test] = model.fit(features[train], positive[train]).decision_function(features[test])
+    return _with_interval(positive, scores, groups, seed)
+
+
+def _with_interval(positive: np.ndarray, scores: np.ndarray, groups: np.ndarray, seed: int) -> Auroc:
+    """Resamples of patients, each with all its films."""
+    rng = generator("check-data interval", seed, len(groups))
+    rows_of = [np.flatnonzero(groups == group) for group in range(groups.max() + 1)]
+    values = []
+    for _ in range(_RESAMPLES):
+        rows = np.concatenate([rows_of[group] for group in rng.integers(len(rows_of), size=len(rows_of))])
+        if 0 < positive[rows].sum() < len(rows):
+            values.append(_auroc(positive[rows], scores[rows]))
+    low, high = np.quantile(values, (0.025, 0.975))
+    return Auroc(round(_auroc(positive, scores), 4), round(float(low), 4), round(float(high), 4))
+
+
+def _auroc(positive: np.ndarray, scores: np.ndarray) -> float:
+    """By ranks, ties counted half."""
+    from scipy.stats import rankdata
+
+    count = int(positive.sum())
+    ranks = rankdata(scores)[positive].sum()
+    return float((ranks - count * (count + 1) / 2) / (count * (len(positive) - count)))
