@@ -37,7 +37,7 @@ from medley.data.cases import CaseTable, read_cases
 from medley.data.shards import build_shards, open_shards
 from medley.data.splits import SplitManifest, folds, write_splits
 from medley.evaluation.classification import macro_labels, support
-from medley.evaluation.floors import thumbnail_scores
+from medley.evaluation.floors.simple import thumbnail_scores
 from medley.evaluation.ranking import auroc, auroc_of, pairs_of, rank, ratio
 from medley.evaluation.statistics import bootstrap, with_interval
 
@@ -101,7 +101,7 @@ def macro_auroc(labels_NL: np.ndarray, scores_NL: np.ndarray, names: Sequence[st
 def run_ours(cases: Path, splits: Path, shards: Path, run: Path, seed: int, settings: Sequence[str]) -> dict[str, Any]:
     """Train the recipe on this fold and predict its test part: {scores, seconds, epochs, ...}."""
     import medley
-    from medley.serving import scoring
+    from medley.serving.scoring import run as scoring
     from medley.training.curves import read_journal
     from medley.training.recipe import load_recipe
     from medley.training.stages import train

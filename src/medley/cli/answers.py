@@ -67,7 +67,7 @@ class AnswerFolder:
             ) from error
 
     def _keep_answer(self, answer: Answer, note: str | None) -> Answer:
-        from medley.evaluation.predictions import parse_prediction
+        from medley.evaluation.predictions.lines import parse_prediction
         from medley.serving.picture import save_answer_picture
 
         case_id = answer.prediction.case_id

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from medley.evaluation.compare import Comparison, Difference
+    from medley.evaluation.compare.differences import Comparison, Difference
 
 _AVERAGES = ("auroc_macro", "auroc_micro", "ap_macro", "f1_macro", "ece", "brier", "ece_calibrated", "brier_calibrated")
 _DIFFERENCE = "A − B [95 %]"
@@ -32,8 +32,8 @@ def compare(
 
     from medley.cli.progress import console, ticker
     from medley.core.files import write_json
-    from medley.evaluation import compare as comparing
-    from medley.evaluation.compare_words import sentences
+    from medley.evaluation.compare import differences as comparing
+    from medley.evaluation.compare.words import sentences
 
     with ticker() as tick:
         found = comparing.compare(a, b, bootstrap=bootstrap, permutations=permutations, seed=seed, tick=tick)
@@ -97,6 +97,6 @@ def _value(value: float | None) -> str:
 
 
 def _p(p: float | None) -> str:
-    from medley.evaluation.compare_words import p_said
+    from medley.evaluation.compare.words import p_said
 
     return "" if p is None else p_said(p)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 def run_demo(families: Sequence[str], out: Path, batch: int) -> Path:
     """Train, score and explain each family into OUT/<family>; returns the page OUT/index.html."""
-    from medley.evaluation import page
+    from medley.evaluation.scorecard import page
 
     quiet_lightning()
     parts = []
@@ -39,10 +39,10 @@ def run_demo(families: Sequence[str], out: Path, batch: int) -> Path:
 
 def _family(family: str, run: Path, batch: int) -> str:
     """Its part of the page: the scorecard, cases of the test part, and how it was trained."""
-    from medley.evaluation import page
-    from medley.evaluation.scorecard_page import scorecard_body
-    from medley.serving import scoring
+    from medley.evaluation.scorecard import page
+    from medley.evaluation.scorecard.body import scorecard_body
     from medley.serving.predictor import load
+    from medley.serving.scoring import run as scoring
     from medley.training.recipe import load_recipe
     from medley.training.stages import train
 
@@ -71,7 +71,7 @@ def _family(family: str, run: Path, batch: int) -> str:
 
 def _cases(predictor: Predictor, source: Source, run: Path, batch: int) -> Iterator[str]:
     """Studies of the test part by a keyed draw: film and note, findings, and the differential in words."""
-    from medley.evaluation import page
+    from medley.evaluation.scorecard import page
     from medley.serving.picture import draw_answer
     from medley.serving.predictor import Request
 

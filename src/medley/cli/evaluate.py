@@ -39,8 +39,8 @@ def evaluate(
     from medley.cli.scores import print_scores
     from medley.core.errors import MedleyError, choose
     from medley.data.source import PARTS
-    from medley.serving import scoring
     from medley.serving.predictor import load
+    from medley.serving.scoring import run as scoring
 
     choose(part, dict.fromkeys(PARTS), "part")
     if (cases is None) != (splits is None):

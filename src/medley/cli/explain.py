@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
-    from medley.serving.explained import Explanation
+    from medley.serving.explaining.study import Explanation
 
 _WORDS = 8  # under the picture; explanations.json has all
 
@@ -47,8 +47,8 @@ def explain(
     from medley.core.errors import MedleyError
     from medley.core.files import write_json
     from medley.core.labels import require_labels
-    from medley.serving.explained import check_methods
-    from medley.serving.explained import explain as explain_study
+    from medley.serving.explaining.study import check_methods
+    from medley.serving.explaining.study import explain as explain_study
     from medley.serving.predictor import load
 
     requests = read_requests(studies or [], text, cases)

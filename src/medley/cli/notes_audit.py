@@ -67,7 +67,7 @@ def audit_file(
             seed=seed,
         )
         if opened is not None:
-            from medley.serving.note_trials import note_trials
+            from medley.serving.scoring.note_trials import note_trials
 
             trials = note_trials(*opened, subject, "test", tick)
         elif films and subject.regenerate is not None:
@@ -82,8 +82,8 @@ def _open_run(
     """The run, and its films of the table: by the split given, else by its own where the table is the run's."""
     import dataclasses
 
-    from medley.serving import scoring
     from medley.serving.predictor import load
+    from medley.serving.scoring import run as scoring
 
     predictor = load(run)
     if splits is not None:
@@ -100,7 +100,7 @@ def _thumbnails(subject: Subject, tick: Tick) -> dict[str, np.ndarray]:
     import numpy as np
 
     from medley.data.preprocess.film import load_film
-    from medley.evaluation.floors import thumbnails
+    from medley.evaluation.floors.simple import thumbnails
 
     found, unreadable = {}, 0
     chosen = [case for case in subject.sample(_MOST_FILMS) if case.images]

@@ -63,7 +63,7 @@ def score(
     from medley.cli.scores import print_scores
     from medley.core.errors import MedleyError, choose
     from medley.data.splits import PARTS
-    from medley.evaluation.known_cases import known_cases
+    from medley.evaluation.predictions.known_cases import known_cases
     from medley.evaluation.score import FittedOn, score_file, stated_protocol
 
     for option, given, needs, there in (

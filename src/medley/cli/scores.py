@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import typer
 
 if TYPE_CHECKING:
-    from medley.evaluation.scorecard import Scorecard
+    from medley.evaluation.scorecard.card import Scorecard
     from medley.evaluation.statistics import Metric
 
 PRINTED = (
@@ -26,7 +26,7 @@ PRINTED = (
 def print_scores(card: Scorecard) -> None:
     """The headline on stderr; on stdout a line a metric, and a line a floor with what is above it."""
     from medley.cli.progress import console
-    from medley.evaluation.headline import METRIC, headline, ordered_floors
+    from medley.evaluation.scorecard.headline import METRIC, headline, ordered_floors
 
     console.print(headline(card))
     for name in PRINTED:

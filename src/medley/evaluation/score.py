@@ -18,17 +18,17 @@ from medley.core.about import VERSION
 from medley.core.errors import MedleyError, choose, nearest
 from medley.core.files import sha256, write_json
 from medley.core.records import Prediction
-from medley.evaluation.calibration import Calibration, fit_calibration
-from medley.evaluation.findings import chest_findings_scorecard
-from medley.evaluation.floors import Floor, all_negative_floor, prevalence_floor
-from medley.evaluation.known_cases import KnownCases, named
-from medley.evaluation.predictions import TASKS, one_task, read_predictions, write_predictions
-from medley.evaluation.predictions_csv import TASK as CSV_TASK
-from medley.evaluation.predictions_csv import read_predictions_csv
-from medley.evaluation.scorecard import Protocol, Scorecard
-from medley.evaluation.scorecard_files import write_scorecard
-from medley.evaluation.tables import FUSED, head_tables
-from medley.evaluation.thresholds import Thresholds, fit_thresholds
+from medley.evaluation.findings.scorecard import chest_findings_scorecard
+from medley.evaluation.fitted.calibration import Calibration, fit_calibration
+from medley.evaluation.fitted.thresholds import Thresholds, fit_thresholds
+from medley.evaluation.floors.simple import Floor, all_negative_floor, prevalence_floor
+from medley.evaluation.predictions.arrays import FUSED, head_tables
+from medley.evaluation.predictions.known_cases import KnownCases, named
+from medley.evaluation.predictions.lines import TASKS, one_task, read_predictions, write_predictions
+from medley.evaluation.predictions.table import TASK as CSV_TASK
+from medley.evaluation.predictions.table import read_predictions_csv
+from medley.evaluation.scorecard.card import Protocol, Scorecard
+from medley.evaluation.scorecard.files import write_scorecard
 
 SCORERS = {"chest_findings": chest_findings_scorecard}  # task -> what makes its scorecard
 PREDICTIONS, THRESHOLDS, CALIBRATION = "predictions.jsonl", "thresholds.json", "calibration.json"

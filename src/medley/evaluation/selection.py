@@ -10,8 +10,8 @@ import numpy as np
 from medley.core.errors import choose
 from medley.core.records import Prediction
 from medley.evaluation.classification import macro_labels
+from medley.evaluation.predictions.arrays import FUSED, head_tables
 from medley.evaluation.ranking import areas_of, rank
-from medley.evaluation.tables import FUSED, head_tables
 
 
 def dev_metrics(predictions: Sequence[Prediction], task: str) -> dict[str, float]:

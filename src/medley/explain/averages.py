@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from medley.evaluation import statistics
-from medley.evaluation.reasons import NO_RESAMPLES
+from medley.evaluation.findings.reasons import NO_RESAMPLES
 from medley.evaluation.statistics import Metric
 from medley.explain.lesions import FOCAL
 

@@ -9,8 +9,8 @@ import numpy as np
 
 from medley.core.labels import NO_FINDING
 from medley.core.records import Evidence, Film, Prediction
-from medley.evaluation.calibration import Calibration
-from medley.evaluation.thresholds import Thresholds
+from medley.evaluation.fitted.calibration import Calibration
+from medley.evaluation.fitted.thresholds import Thresholds
 from medley.explain.attention import salience
 from medley.serving.reasoning import UNLIKELY, band_of, differential, gather_evidence
 from medley.serving.schemas import Answer, ReadFilm

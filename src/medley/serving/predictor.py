@@ -21,8 +21,8 @@ from medley.data.preprocess.film import read_film, settle_view
 from medley.data.preprocess.geometry import fit
 from medley.data.preprocess.quality import film_quality, other_subject
 from medley.data.source import batches, group_views
-from medley.evaluation.calibration import Calibration
-from medley.evaluation.thresholds import Thresholds
+from medley.evaluation.fitted.calibration import Calibration
+from medley.evaluation.fitted.thresholds import Thresholds
 from medley.serving.answer import make_answer
 from medley.serving.run_folder import NO_THRESHOLDS, open_run
 from medley.serving.schemas import Answer, ReadFilm, Skipped

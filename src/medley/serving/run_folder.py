@@ -17,8 +17,8 @@ from medley.core.errors import MedleyError
 from medley.core.family import Family, Processor
 from medley.core.files import read_json, sha256
 from medley.core.weights import WEIGHTS, resolve
-from medley.evaluation.calibration import Calibration
-from medley.evaluation.thresholds import Thresholds
+from medley.evaluation.fitted.calibration import Calibration
+from medley.evaluation.fitted.thresholds import Thresholds
 from medley.families import get_family
 from medley.training.checkpoint import STATE, progress_of, rebuild, stage_folder
 from medley.training.recipe import Recipe, family_config, resolve_recipe

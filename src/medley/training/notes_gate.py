@@ -19,7 +19,7 @@ from medley.core.files import read_json, write_json
 from medley.core.records import Case
 from medley.data.notes import read_notes, rewriter
 from medley.data.source import NotesConfig, Source, cache_folder
-from medley.evaluation.floors import THUMBNAIL_PX, thumbnails
+from medley.evaluation.floors.simple import THUMBNAIL_PX, thumbnails
 from medley.evaluation.notes_audit.audit import VERSION, audit_notes
 from medley.evaluation.notes_audit.subject import Subject
 

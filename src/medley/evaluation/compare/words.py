@@ -1,0 +1,147 @@
+"""What a comparison found, in words: which system is better in what, and what the data cannot tell."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from medley.evaluation.compare.differences import HEADLINE, Comparison, Difference
+from medley.evaluation.predictions.arrays import FUSED
+from medley.evaluation.scorecard.words import PER_LABEL
+
+LOWER = ("ece", "brier", "ece_calibrated", "brier_calibrated")  # less is better
+LEVEL = 0.05
+NAMED = 8  # of many differences, those with the smallest p
+FORMS = {
+    "_macro": "macro {}",
+    "_micro": "micro {}",
+    "_chexpert5": "{} of CheXpert's five",
+    "_calibrated": "{} after calibration",
+}
+
+
+def sentences(found: Comparison) -> list[str]:
+    """The headline first: the mean AUROC of the systems' answers; then what is left of the other tests after Holm."""
+    if _identical(found):
+        return ["A and B give every case the same scores: there is nothing to tell apart."]
+    headline = HEADLINE[-1]
+    said = [f"{verdict(found.averages[headline], headline)} {_cases(found)}"]
+    averages = {name: of for name, of in found.averages.items() if "/" not in name and name != headline}
+    said.append(_others("the averages", {words_of(name): (name, of) for name, of in averages.items()}, found))
+    labels = {
+        f"{words_of(metric)} of {label}": (metric, of)
+        for label, metrics in found.per_label[FUSED].items()
+        for metric, of in metrics.items()
+    }
+    said.append(_others("labels and metrics", labels, found))
+    for name, of in found.averages.items():
+        head, _, metric = name.partition("/")
+        if metric == headline:
+            said.append(f"Head {head}: {verdict(of, metric)}")
+    return [sentence for sentence in said if sentence]
+
+
+def verdict(of: Difference, metric: str) -> str:
+    """One difference: the better system, by how much with its interval, and p; or that the data cannot tell."""
+    words, difference = words_of(metric), of.difference
+    if difference.value is None or of.a is None or of.b is None:
+        return f"A and B cannot be compared in {words}: {difference.error}."
+    values = f"A {of.a:.3f}, B {of.b:.3f}"
+    if difference.ci95 is None:
+        return f"In {words} A − B is {_number(difference.value)}, with {difference.error} ({values})."
+    low, high = difference.ci95
+    p = _p(of)
+    if low <= 0 <= high:
+        between = f"{_number(difference.value)} [{_number(low)}, {_number(high)}]"
+        return f"The data cannot tell A and B apart in {words}: A − B is {between}{p} ({values})."
+    better, worse = _better(difference.value, metric)
+    low, high = sorted((abs(low), abs(high)))
+    doubt = (
+        ", which the permutation test does not bear out" if of.permutation and (of.permutation.p or 0) > LEVEL else ""
+    )
+    return (
+        f"{better} is better than {worse} in {words} by {abs(difference.value):.3f} [{low:.3f}, {high:.3f}]{p}{doubt} "
+        f"({values})."
+    )
+
+
+def words_of(metric: str) -> str:
+    """The name of a metric for a reader: `auroc_macro` is macro AUROC."""
+    words = {**PER_LABEL, "ece": "calibration error", "brier": "Brier score"}
+    for suffix, form in FORMS.items():
+        if metric.endswith(suffix):
+            base = metric.removesuffix(suffix)
+            of = words.get(base, base)
+            return form.format(of if of[:2].isupper() else of.lower())
+    return words.get(metric, metric)
+
+
+def _others(what: str, tests: Mapping[str, tuple[str, Difference]], found: Comparison) -> str:
+    """Which of many tests are left after Holm's adjustment."""
+    made = [of for _, of in tests.values() if of.p_holm is not None]
+    if not made:
+        return ""
+    left = [
+        (of.p_holm, words, metric, of.difference.value)
+        for words, (metric, of) in tests.items()
+        if of.p_holm is not None and of.p_holm < LEVEL and of.difference.value
+    ]
+    better: dict[str, list[str]] = {"A": [], "B": []}
+    for _, words, metric, difference in sorted(left, key=lambda test: test[0]):
+        better[_better(difference, metric)[0]].append(f"{words} ({_number(difference)})")
+    adjusted = f"among {len(made)} tests of {what}, adjusted by Holm"
+    parts = [f"{name} is better in {_few(names)}" for name, names in better.items() if names]
+    sentence = f"{_capital(adjusted)}: {'; '.join(parts) or 'no difference that these data can show'}."
+    exact = any(of.permutation and of.permutation.exact for of in made)
+    if (least := len(made) / (found.permutations + 1)) > LEVEL and not exact:
+        more = round(len(made) / LEVEL)
+        sentence += (
+            f" No p among them can be below {least:.2f} with {found.permutations} exchanges: "
+            f"ask for more than {more} (--permutations)."
+        )
+    return sentence
+
+
+def _few(names: list[str]) -> str:
+    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+    return ", ".join(names[:NAMED]) + more
+
+
+def _identical(found: Comparison) -> bool:
+    return all(
+        ours.scores == theirs.scores and ours.heads == theirs.heads and ours.images == theirs.images
+        for ours, theirs in zip(found.a.predictions, found.b.predictions, strict=True)
+    )
+
+
+def _cases(found: Comparison) -> str:
+    studies, patients = len(found.a.predictions), len(set(found.a.patient_ids))
+    return f"{studies} {'study' if studies == 1 else 'studies'} of {patients} patient{'s' * (patients != 1)}."
+
+
+def _better(difference: float, metric: str) -> tuple[str, str]:
+    return ("A", "B") if (difference > 0) != (metric in LOWER) else ("B", "A")
+
+
+def _p(of: Difference) -> str:
+    if of.permutation is None or of.permutation.p is None:
+        return ""
+    p, least = of.permutation.p, of.permutation.smallest_p or 0.0
+    limit = ""
+    if p == least < 1:
+        limit = " (the smallest that these exchanges can give)"
+    elif least > LEVEL:
+        limit = f" (no exchange of so few patients gives less than {p_said(least)})"
+    return f", p = {p_said(p)}{limit}"
+
+
+def p_said(p: float) -> str:
+    """Two digits that mean something."""
+    return f"{p:.2f}" if p >= 0.1 else f"{p:.2g}"
+
+
+def _number(value: float) -> str:
+    return f"{value:+.3f}".replace("-", "\N{MINUS SIGN}")
+
+
+def _capital(words: str) -> str:
+    return words[0].upper() + words[1:]
