@@ -101,7 +101,8 @@ def macro_auroc(labels_NL: np.ndarray, scores_NL: np.ndarray, names: Sequence[st
 def run_ours(cases: Path, splits: Path, shards: Path, run: Path, seed: int, settings: Sequence[str]) -> dict[str, Any]:
     """Train the recipe on this fold and predict its test part: {scores, seconds, epochs, ...}."""
     import medley
-    from medley.serving.scoring import run as scoring
+    from medley.serving.scoring.parts import predict_part
+    from medley.serving.scoring.run import own_source
     from medley.training.curves import read_journal
     from medley.training.recipe import load_recipe
     from medley.training.stages import train
@@ -115,7 +116,7 @@ def run_ours(cases: Path, splits: Path, shards: Path, run: Path, seed: int, sett
     seconds, cpu = time.perf_counter() - start, time.process_time() - cpu
     dev = [line for line in read_journal(run / "1-joint" / "metrics.jsonl") if "auroc_macro" in line]
     predictor = medley.load(run)
-    predictions = scoring.predict_part(predictor, scoring.own_source(predictor), "test")
+    predictions = predict_part(predictor, own_source(predictor), "test")
     return {
         "seconds": seconds,
         "cpu_seconds": cpu,

@@ -61,6 +61,6 @@ def test_the_recipe_end_to_end_on_real_films(medley, real_data, films):
     film = min((root / "images").glob("*.jpg"))
     code, out, errors = medley("predict", run, film, "--json")
     assert code == 0, errors
-    probability = {label["name"]: label["probability"] for label in json.loads(out)["labels"]}
+    probability = {label["name"]: label["p_raw"] for label in json.loads(out)["labels"]}
     assert set(probability) == set(NIH_14)
     assert all(0 < value < 1 for value in probability.values())

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence, Set
 from pathlib import Path
 
 import numpy as np
@@ -62,34 +62,31 @@ def _path_words(looks: Sequence[Look]) -> dict[str, set[str]]:
     return dict(words)
 
 
-def _telling_words(table: CaseTable, words: dict[str, set[str]]) -> list[str]:
+def _telling_words(table: CaseTable, words: Mapping[str, Set[str]]) -> list[str]:
     """Words that name no label and yet tell one, in either sense: a folder `a` for the sick and `b` for the healthy."""
-    cases = [case for case in table.cases if case.case_id in words]
-    values = np.array([[case.labels.get(label, np.nan) for label in table.labels] for case in cases])
-    positive, negative = values == 1, values == 0
-    positives, negatives = positive.sum(0), negative.sum(0)
-    usable = np.minimum(positives, negatives) >= _ENOUGH
-    rows_of = defaultdict(list)
-    for row, case in enumerate(cases):
-        for word in words[case.case_id]:
-            rows_of[word].append(row)
-    frequent = {word: rows for word, rows in rows_of.items() if _ENOUGH <= len(rows) <= len(cases) - _ENOUGH}
+    rows = defaultdict(list)
+    for row, found in enumerate(words.values()):
+        for word in found:
+            rows[word].append(row)
+    frequent = {word: some for word, some in rows.items() if _ENOUGH <= len(some) <= len(words) - _ENOUGH}
+    values_NL = np.array([[table.by_id[i].labels.get(label, np.nan) for label in table.labels] for i in words])
+    positive_NL, negative_NL = values_NL == 1, values_NL == 0
+    support = list(zip(table.labels, positive_NL.sum(0).tolist(), negative_NL.sum(0).tolist(), strict=True))
     out = []
-    for word, rows in sorted(frequent.items()):
-        hits, false = positive[rows].sum(0), negative[rows].sum(0)
-        apart = np.abs(hits / np.maximum(positives, 1) - false / np.maximum(negatives, 1))
-        for column in np.flatnonzero(usable & (apart >= 2 * TELLING_AUROC - 1)):
-            counts = [int(count[column]) for count in (positives, negatives, hits, false)]
-            one = Naming(table.labels[column], *counts)
-            if one.auroc < 0.5:  # the films without the word are the sick ones
-                one = Naming(one.label, counts[0], counts[1], counts[0] - counts[2], counts[1] - counts[3])
-            if one.chance() < _CHANCE / len(frequent):
-                out.append(f"'{word}' tells {one.label} with AUROC {one.auroc:.3f}")
+    for word, some in sorted(frequent.items()):
+        having = zip(support, positive_NL[some].sum(0).tolist(), negative_NL[some].sum(0).tolist(), strict=True)
+        for (label, positives, negatives), named, falsely in having:
+            one = Naming(label, positives, negatives, named, falsely)
+            other = Naming(label, positives, negatives, positives - named, negatives - falsely)
+            best = max((one, other), key=lambda naming: naming.auroc)
+            enough = min(positives, negatives) >= _ENOUGH
+            if enough and best.auroc >= TELLING_AUROC and best.chance() < _CHANCE / len(frequent):
+                out.append(f"'{word}' tells {label} with AUROC {best.auroc:.3f}")
     return out
 
 
 def check_headers(table: CaseTable, looks: Sequence[Look]) -> Check:
-    """Free text of DICOM headers, PNG text and EXIF that names a label."""
+    """Free text of DICOM headers, PNG text and EXIF that names a label, or has a word that goes with one."""
     name = "answer-in-header"
     texts: dict[str, list[str]] = defaultdict(list)
     for look in looks:
@@ -109,7 +106,20 @@ def check_headers(table: CaseTable, looks: Sequence[Look]) -> Check:
         if case.labels.get(label) == 1
     ]
     todo = "strip the header (no model here reads it, but it was written by who knew), and look for burnt-in text"
-    return judge_naming(name, "the header", count_naming(table.cases, named, table.labels), examples, todo)
+    check = judge_naming(name, "the header", count_naming(table.cases, named, table.labels), examples, todo)
+    telling = [] if check.status == FAILED else _telling_words(table, _header_words(texts))
+    if telling:
+        wrong = f"a word of the header tells a label: {telling[0]}"
+        return Check(name, FAILED, len(telling), wrong, todo, tuple(telling))
+    return check
+
+
+def _header_words(texts: Mapping[str, Sequence[str]]) -> dict[str, set[str]]:
+    """case_id -> the lower-case words of its header's texts, and each text as a whole (`protocol 7`)."""
+    return {
+        case_id: {word for line in found for word in (line.lower(), *re.findall("[a-z]+", line.lower()))}
+        for case_id, found in texts.items()
+    }
 
 
 def _examples(cases: Sequence[Case], named: dict[str, frozenset[str]], looks: Sequence[Look]) -> list[str]:
