@@ -16,6 +16,7 @@ from medley.data.splits import make_split, read_splits, write_splits
 from medley.evaluation.predictions.known_cases import known_cases
 from medley.evaluation.predictions.lines import write_predictions
 from medley.evaluation.score import FittedOn, score_file, stated_protocol
+from medley.evaluation.scorecard.headline import headline
 
 
 @pytest.fixture
@@ -202,3 +203,21 @@ def test_what_is_written_names_what_it_was_made_of(theirs, tmp_path):
     (tmp_path / "run" / "config.yaml").touch()
     with pytest.raises(MedleyError, match="is a run; choose another folder"):
         scored.write(tmp_path / "run")
+
+
+def test_a_floor_that_its_owner_made_is_paired_with_the_system(parts, known, tmp_path):
+    """An image-blind system has no text-only head to give it away; its owner can ask it with black films."""
+    test = parts["test"]
+    blind = [replace(one, scores=test[(i + 7) % len(test)].scores) for i, one in enumerate(test)]
+    files = {"black_images": write(tmp_path, "black.jsonl", blind), "itself": write(tmp_path, "same.jsonl", test)}
+    card = score_file(write(tmp_path, "p.jsonl", test), known=known, floors=files, bootstrap=50).card
+    assert card.floors["black_images"]["auroc_macro"] == pytest.approx(0.5, abs=0.1)
+    assert card.metrics["fused_minus_black_images/auroc_macro"].ci95[0] > 0
+    assert card.metrics["fused_minus_itself/auroc_macro"].value == 0
+    assert "beats" in (said := headline(card))
+    assert "black images" in said
+
+    with pytest.raises(MedleyError, match="floor black_images lacks case"):
+        score_file(tmp_path / "p.jsonl", known=known, floors={"black_images": write(tmp_path, "b.jsonl", blind[1:])})
+    with pytest.raises(MedleyError, match="--floor prevalence=.*give the floor another name"):
+        score_file(tmp_path / "p.jsonl", known=known, floors={"prevalence": files["itself"]})

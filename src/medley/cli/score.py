@@ -36,14 +36,23 @@ def score(
         typer.Option(help="How they are chosen on --dev: max_f1 (the default), youden, or sensitivity (of 0.9)."),
     ] = None,
     calibration: Annotated[
-        str | None, typer.Option(help="Fitted on --dev: temperature (the default), platt, isotonic, or none.")
+        str | None, typer.Option(help="Fitted on --dev: platt (the default), temperature, isotonic, or none.")
     ] = None,
     blank: Annotated[
         str | None, typer.Option(help="An empty label of --train is: mask (not known; the default) or negative.")
     ] = None,
+    floor: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="NAME=FILE: poorer answers to the same cases, as black_images=black.jsonl: the same system on black "
+            "films. Repeat it."
+        ),
+    ] = None,
     state: Annotated[
         list[str] | None,
-        typer.Option(help="KEY=VALUE of the protocol that no file tells, as notes=none or aggregation=max. Repeat it."),
+        typer.Option(
+            "--state", help="KEY=VALUE of the protocol that no file tells, as notes=none or aggregation=max. Repeat it."
+        ),
     ] = None,
     bootstrap: Annotated[int, typer.Option(min=0, help="Resamples of the patients; 0: no intervals.")] = 1000,
     seed: Annotated[int, typer.Option(help="Seeds the resamples.")] = 0,
@@ -83,7 +92,8 @@ def score(
         task=task,
         known=None if train is None else known_cases(train, splits, blank or "mask"),
         part=part or "test",
-        dev=None if dev is None else FittedOn(dev, thresholds or "max_f1", calibration or "temperature"),
+        dev=None if dev is None else FittedOn(dev, thresholds or "max_f1", calibration or "platt"),
+        floors=_floor_files(floor or ()),
         stated=stated_protocol(state or ()),
         command=str(context.obj),
         bootstrap=bootstrap,
@@ -100,3 +110,18 @@ def score(
         console.print(str(page))
     if scored.lacking:
         raise typer.Exit(1)
+
+
+def _floor_files(statements: list[str] | tuple[()]) -> dict[str, Path]:
+    """NAME=FILE, read."""
+    from medley.core.errors import MedleyError
+
+    files: dict[str, Path] = {}
+    for statement in statements:
+        name, equals, file = statement.partition("=")
+        if not equals or not name.isidentifier() or not file:
+            raise MedleyError(f"--floor {statement}: it must be NAME=FILE, as in black_images=black.jsonl")
+        if name in files:
+            raise MedleyError(f"--floor {statement}: '{name}' is given twice")
+        files[name] = Path(file)
+    return files

@@ -21,6 +21,7 @@ from medley.core.records import Prediction
 from medley.evaluation.findings.scorecard import chest_findings_scorecard
 from medley.evaluation.fitted.calibration import Calibration, fit_calibration
 from medley.evaluation.fitted.thresholds import Thresholds, fit_thresholds
+from medley.evaluation.floors.paired import paired_floors, with_floors
 from medley.evaluation.floors.simple import Floor, all_negative_floor, prevalence_floor
 from medley.evaluation.predictions.arrays import FUSED, head_tables
 from medley.evaluation.predictions.known_cases import KnownCases, named
@@ -33,6 +34,7 @@ from medley.evaluation.scorecard.files import write_scorecard
 SCORERS = {"chest_findings": chest_findings_scorecard}  # task -> what makes its scorecard
 PREDICTIONS, THRESHOLDS, CALIBRATION = "predictions.jsonl", "thresholds.json", "calibration.json"
 DEV = "dev"
+RESERVED_FLOORS = ("prevalence", "all_negative", "text_only")
 
 
 @dataclass(frozen=True)
@@ -41,7 +43,7 @@ class FittedOn:
 
     path: Path
     thresholds: str = "max_f1"  # the criterion, as in `fit_thresholds`
-    calibration: str = "temperature"  # the method, as in `fit_calibration`; none: no calibration
+    calibration: str = "platt"  # the method, as in `fit_calibration`; none: no calibration
 
 
 @dataclass(frozen=True)
@@ -75,6 +77,7 @@ def score_file(
     known: KnownCases | None = None,
     part: str = "test",
     dev: FittedOn | None = None,
+    floors: Mapping[str, Path] | None = None,
     stated: Mapping[str, Any] | None = None,
     command: str = "",
     bootstrap: int = 1000,
@@ -83,8 +86,10 @@ def score_file(
     """Score a file of predictions: JSON lines, or a CSV.
 
     `known` gives the truth, patients, subgroups and parts; the scored cases must then be of `part`, and those of `dev`
-    of the dev part. `stated` are protocol keys that no table tells, as `stated_protocol` reads them. Raises MedleyError
-    for a task that has no scorecard, and for files that are not as their formats say or do not fit the table.
+    of the dev part. `floors` are files of poorer answers to the same cases, by name, such as the same system's on black
+    images; each is paired with the system. `stated` are protocol keys that no table tells, as `stated_protocol` reads
+    them. Raises MedleyError for a task that has no scorecard, and for files that are not as their formats say or do not
+    fit the table or each other.
     """
     if task is not None and task not in TASKS:
         raise MedleyError(f"unknown task '{task}'{nearest(task, TASKS)}")
@@ -107,7 +112,23 @@ def score_file(
         bootstrap=bootstrap,
         seed=seed,
     )
+    if floors:
+        asked = {name: _of_floor(name, file, task, predictions) for name, file in floors.items()}
+        card = with_floors(card, paired_floors(predictions, asked, bootstrap=bootstrap, seed=seed), {})
     return Scored(_warned(card, predictions, known, lacking, part), predictions, thresholds, calibration, lacking)
+
+
+def _of_floor(name: str, path: Path, task: str, predictions: Sequence[Prediction]) -> list[Prediction]:
+    """A floor's answers with the truth of the scored cases; a truth of its own must be the same."""
+    if name in RESERVED_FLOORS:
+        raise MedleyError(f"--floor {name}={path}: {name} is made here; give the floor another name")
+    by_case = {prediction.case_id: prediction for prediction in predictions}
+    patients = {case_id: prediction.patient_id for case_id, prediction in by_case.items()}
+    lines = read_predictions_csv(path, patients) if path.suffix.lower() == ".csv" else read_predictions(path, task)
+    return [
+        replace(line, labels=by_case[line.case_id].labels) if line.case_id in by_case and not line.labels else line
+        for line in lines
+    ]
 
 
 def read_any(path: Path, task: str | None, known: KnownCases | None = None) -> list[Prediction]:

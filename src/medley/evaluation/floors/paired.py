@@ -63,7 +63,10 @@ def with_floors(card: Scorecard, paired: PairedFloors, absent: Mapping[str, str]
     """The card with these floors beside its own, and a warning for each floor that there could not be."""
     truth = card.per_label[FUSED]
     by_label = {
-        name: {label: replace(truth[label], threshold=None, metrics={"auroc": m}) for label, m in metrics.items()}
+        name: {
+            label: replace(truth[label], threshold=None, reliability={}, metrics={"auroc": m})
+            for label, m in metrics.items()
+        }
         for name, metrics in paired.by_label.items()
     }
     warnings = [f"the floor {name} is missing: {why}" for name, why in absent.items()]
