@@ -219,5 +219,5 @@ def test_a_floor_that_its_owner_made_is_paired_with_the_system(parts, known, tmp
 
     with pytest.raises(MedleyError, match="floor black_images lacks case"):
         score_file(tmp_path / "p.jsonl", known=known, floors={"black_images": write(tmp_path, "b.jsonl", blind[1:])})
-    with pytest.raises(MedleyError, match="--floor prevalence=.*give the floor another name"):
+    with pytest.raises(MedleyError, match=r"--floor prevalence=.*give the floor another name"):
         score_file(tmp_path / "p.jsonl", known=known, floors={"prevalence": files["itself"]})
