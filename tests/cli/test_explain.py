@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -82,3 +83,25 @@ def test_what_is_asked_wrongly_is_named_and_nothing_is_written(medley, toy_run, 
     assert code == 2
     assert said in errors
     assert not (tmp_path / "out").exists()
+
+
+def test_a_picture_travels_alone_so_the_warnings_go_with_it(medley, toy_run, square_films, tmp_path):
+    """The toy run learned from its own square films; what its facts say is said, and two calls are never mixed."""
+    out = tmp_path / "out"
+    film = square_films / "001-PA.png"
+    assert medley("explain", toy_run, film, "--target", "Edema", "--out", out)[0] == 0
+    assert json.loads((out / "explanations.json").read_text())["warnings"] == []
+    code, _, errors = medley("explain", toy_run, film, "--target", "Fracture", "--out", out)
+    assert code == 2
+    assert "holds explanations already" in errors
+    assert not list(out.glob("*fracture*"))
+
+    copied = tmp_path / "leaky"
+    shutil.copytree(toy_run, copied)
+    facts = json.loads((copied / "data.json").read_text())
+    (copied / "data.json").write_text(json.dumps({**facts, "leaky": True, "synthetic": True}))
+    code, _, errors = medley("explain", copied, film, "--target", "Edema", "--out", tmp_path / "second")
+    assert code == 0
+    assert "notes that give the labels away" in errors
+    told = json.loads((tmp_path / "second" / "explanations.json").read_text())["warnings"]
+    assert len(told) == 2

@@ -47,6 +47,7 @@ def explain(
     from medley.core.errors import MedleyError
     from medley.core.files import write_json
     from medley.core.labels import require_labels
+    from medley.serving.answer import model_warnings
     from medley.serving.explaining.study import check_methods
     from medley.serving.explaining.study import explain as explain_study
     from medley.serving.predictor import load
@@ -54,6 +55,8 @@ def explain(
     requests = read_requests(studies or [], text, cases)
     if not requests:
         raise MedleyError("no study was named: give image files, or --cases F.csv")
+    if (out / "explanations.json").exists():
+        raise MedleyError(f"{out} holds explanations already, whose pictures would be mixed up; choose another --out")
     predictor, methods = load(run), list(dict.fromkeys(method or ["queries"]))
     check_methods(predictor, methods)
     targets = list(dict.fromkeys(require_labels(target or [], predictor.labels, "--target")))
@@ -77,8 +80,12 @@ def explain(
     if not told:
         raise MedleyError(f"none of {len(requests)} studies could be explained; first: {skipped[0]['reason']}")
     model = {name: predictor.facts[name] for name in ("run", "family", "medley", "stage")}
-    write_json(out / "explanations.json", {"model": model, "explanations": told, "skipped": skipped})
-    console.print(f"{len(told)} explanations, {len(skipped)} studies skipped: {out}")
+    warnings = list(model_warnings(predictor.facts))
+    content = {"model": model, "warnings": warnings, "explanations": told, "skipped": skipped}
+    write_json(out / "explanations.json", content)
+    for warning in warnings:
+        console.print(f"warning: {warning}", style="yellow")
+    console.print(f"explanations: {len(told)}, studies skipped: {len(skipped)}: {out}")
     if skipped:
         raise typer.Exit(1)
 
@@ -97,7 +104,8 @@ def _save(one: Explanation, out: Path, number: int) -> dict[str, str]:
         Shown(film.view, read_film(film.quality["file"]).pixels, one.heat(index), float(one.maps[index].max()))
         for index, film in enumerate(one.films)
     ]
-    against = "" if one.threshold is None else f", threshold {one.threshold:.2f}"
+    called = one.threshold is not None and one.probability >= one.threshold
+    against = "" if one.threshold is None else f", {'called' if called else 'NOT called'} (from {one.threshold:.2f})"
     title = f"{one.case_id.replace('$', chr(92) + '$')}: {one.label} {one.probability:.2f}{against}"
     words = None if one.words is None else strongest(one.words, _WORDS)
     with whole_file(out / f"{name}.png") as temporary:

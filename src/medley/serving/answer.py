@@ -89,6 +89,11 @@ def _warnings(films: Sequence[ReadFilm], model: Mapping[str, Any]) -> Iterable[s
     for one in films:
         for reason in one.quality["reasons"]:
             yield f"{one.quality['file']}: {reason}"
+    yield from model_warnings(model)
+
+
+def model_warnings(model: Mapping[str, Any]) -> Iterable[str]:
+    """What everybody must know who reads an answer or a picture of this model; `model` are the Predictor's facts."""
     if not model["finished"]:
         yield "the training of this run has not finished: these are answers of its best weights so far"
     if model["leaky"]:

@@ -2,6 +2,7 @@
 
     RUN/config.yaml                                 the recipe, fully resolved
     RUN/data.json                                   table, split and policy that it was trained on
+    RUN/splits.json                                 the split itself
     RUN/processor/                                  labels, tokenizer
     RUN/<n>-<stage>/weights.safetensors             best weights of the stage
     RUN/<n>-<stage>/{config.yaml,metrics.jsonl,curves.png}

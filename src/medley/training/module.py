@@ -8,6 +8,7 @@ gradient is the one that a single device with one large batch would have had.
 from __future__ import annotations
 
 import contextlib
+import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,7 @@ import lightning as L
 import torch
 import torch.distributed as dist
 from lightning.pytorch.callbacks import TQDMProgressBar
+from lightning.pytorch.callbacks.progress.tqdm_progress import Tqdm
 from lightning.pytorch.core.optimizer import LightningOptimizer
 from lightning.pytorch.strategies import ParallelStrategy
 
@@ -59,6 +61,11 @@ class StageBar(TQDMProgressBar):
     def __init__(self, stage: str):
         super().__init__(refresh_rate=5)
         self.stage = stage
+
+    def init_train_tqdm(self) -> Tqdm:
+        """Drawn on stderr: stdout holds results, perhaps JSON for another program."""
+        with contextlib.redirect_stdout(sys.stderr):
+            return super().init_train_tqdm()
 
     def on_train_epoch_start(self, trainer: L.Trainer, *_: Any) -> None:
         super().on_train_epoch_start(trainer, *_)

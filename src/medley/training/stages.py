@@ -25,6 +25,7 @@ from medley.core.stage import Stage, freeze_all_but, rates_by_parameter
 from medley.core.weights import WEIGHTS
 from medley.data.source import Progress as DataProgress
 from medley.data.source import Source, open_source, preprocessing_versions
+from medley.data.splits import write_splits
 from medley.families import get_family
 from medley.training.checkpoint import STATE, load_weights, progress_of, stage_folder
 from medley.training.checks import check_best_by, check_hierarchy, hierarchy_holds
@@ -238,6 +239,7 @@ def _processor(family: Family, config: Any, source: Source, run: Path) -> Proces
 def _begin(run: Path, recipe: Recipe, source: Source, processor: Processor, verdict: dict[str, Any]) -> None:
     """What a run holds before its first step; a resumed run has it, and must be of the same data."""
     write_text(run / "config.yaml", dump_yaml(recipe))
+    write_splits(run / "splits.json", source.manifest)
     _write_data_facts(run, recipe, source, is_leaky(recipe.data.notes, verdict))
     if verdict:
         write_json(run / "audit.json", verdict)

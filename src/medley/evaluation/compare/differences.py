@@ -6,8 +6,8 @@ patient. Metrics at thresholds take each system's own, as its scorecard holds th
 
 Many tests are made, so each p has a second beside it, adjusted by Holm: among the averages of a head, and among the
 labels and metrics of a head. One test is named beforehand and stands alone: the macro AUROC of the systems' answers.
-In the exchange, AUROC and average precision are of ranks within each system, calls are those at its own thresholds, and
-calibration errors bin the probabilities of both together.
+In the exchange, AUROC and average precision are of ranks within each system, and calls are those at its own thresholds.
+Calibration errors have no exchange test: their bins are of one system's scores, and an exchange would mix them.
 
 Shapes: S studies, R resamples or exchanges.
 """
@@ -112,7 +112,7 @@ def compare(
     """Compare two runs, folders or scorecards; A minus B throughout.
 
     Raises MedleyError where one cannot be read, is no longer the scorecard of its predictions, or where the two were
-    not measured alike: `comparable` says what must agree.
+    not measured alike: `systems.alike` says what must agree.
     """
     a, b = alike(read_system("A", first), read_system("B", second))
     heads, warnings = paired_heads(a, b)
@@ -124,7 +124,7 @@ def compare(
     _hold_to_cards(heads, at_a, at_b)
 
     drawing = _counted(of_a, "drawing patients", bootstrap, tick)
-    differences = paired_differences(drawing, of_b, patient_ids, resamples=bootstrap, seed=seed)
+    differences = paired_differences(drawing, of_b, patient_ids, resamples=bootstrap, seed=seed, centred=_is_ece)
     exchanging = _counted(of_both, "exchanging answers", 2 * permutations, tick)
     tests = permutation_test(exchanging, patient_ids, permutations=permutations, seed=seed)
     found = {
@@ -195,7 +195,12 @@ def _difference(
         column = head.a.table.names.index(label)
         first, second = (side.table.scores_NL[:, column] for side in (head.a, head.b))
         delong = delong_test(head.a.table.labels_NL[:, column], first, second, head.a.system.patient_ids)
-    return Difference(a, b, replace(difference, n=n), test, None, delong)
+    return Difference(a, b, replace(difference, n=n), None if _is_ece(key) else test, None, delong)
+
+
+def _is_ece(key: Key) -> bool:
+    """Whether this is a calibration error: its bins are those of one system's scores, which an exchange would mix."""
+    return key[2].startswith("ece")
 
 
 def _why_null(head: PairedHead, label: str | None, metric: str, a: bool, b: bool) -> str:

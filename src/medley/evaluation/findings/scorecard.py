@@ -65,7 +65,10 @@ def chest_findings_scorecard(
     truth = tables[FUSED]
     columns, left_out = macro_labels(truth.labels_NL, truth.names)
     patient_ids = [prediction.patient_id for prediction in predictions]
-    fits = {head: usable_fits(head, table, patient_ids, thresholds, calibration) for head, table in tables.items()}
+    case_ids = [prediction.case_id for prediction in predictions]
+    fits = {
+        head: usable_fits(head, table, patient_ids, thresholds, calibration, case_ids) for head, table in tables.items()
+    }
 
     by_head = dict(tables) | ({} if images is None else {IMAGES: images})
     points, samples = _values(tables, images, columns, fits, patient_ids, bootstrap, seed)

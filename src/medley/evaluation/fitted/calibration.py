@@ -101,11 +101,11 @@ class Calibration(FittedOnDev):
         return super().from_json(content, where)
 
 
-def fit_calibration(predictions: Sequence[Prediction], method: Method = "temperature") -> Calibration:
+def fit_calibration(predictions: Sequence[Prediction], method: Method = "platt") -> Calibration:
     """A calibration of every head and label on these predictions: give it the dev part.
 
     A label with fewer than 10 positives or 10 negatives, or whose scores are all equal, gets none, with the reason.
-    Raises MedleyError for an unknown method and for predictions that do not form a table (see `tables.head_tables`).
+    Raises MedleyError for an unknown method and for predictions that do not form a table (see `predictions.arrays`).
     """
     if method not in get_args(Method):
         raise MedleyError(f"calibration: unknown method '{method}'{nearest(method, get_args(Method))}")

@@ -24,11 +24,13 @@ class FittedOnDev(Config):
         """The patients among these that took part in the fitting."""
         return sorted(set(self.patient_ids) & set(patient_ids))
 
-    def why_not_on(self, patient_ids: Iterable[str], what: str) -> str | None:
-        """Why `what` ("thresholds", say) must not be used on these patients; None where it may."""
+    def why_not_on(self, patient_ids: Iterable[str], what: str, case_ids: Iterable[str] = ()) -> str | None:
+        """Why `what` ("thresholds", say) must not be used on these patients and cases; None where it may."""
         scored = set(patient_ids)
         if seen := self.seen_in(scored):
             return f"{what} fitted on {len(seen)} of the {len(scored)} scored patients, first '{seen[0]}'"
+        if cases := sorted(set(self.case_ids) & set(case_ids)):
+            return f"{what} fitted on {len(cases)} of the scored cases under other patient ids, first '{cases[0]}'"
         return None
 
     def to_json(self) -> dict[str, Any]:

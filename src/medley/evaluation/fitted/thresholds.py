@@ -61,7 +61,7 @@ def fit_thresholds(
     `metric` is max_f1, youden (the highest recall + specificity - 1; Youden 1950), or sensitivity: the highest score
     from which on at least the share `sensitivity` of the positives is called. A label with fewer than 5 positives,
     without a negative, or whose scores are all equal gets none, with the reason. Raises MedleyError for an unknown
-    metric and for predictions that do not form a table (see `tables.head_tables`).
+    metric and for predictions that do not form a table (see `predictions.arrays`).
     """
     if metric not in get_args(Criterion):
         raise MedleyError(f"thresholds: unknown metric '{metric}'{nearest(metric, get_args(Criterion))}")

@@ -53,10 +53,11 @@ def usable_fits(
     patient_ids: Sequence[str],
     thresholds: Thresholds | None,
     calibration: Calibration | None,
+    case_ids: Sequence[str] = (),
 ) -> Fits:
     """What of the two records may be used on these patients; nothing where one of them took part in the fitting."""
-    cuts, no_threshold = _of_each(head, table.names, thresholds, "thresholds", patient_ids)
-    curves, no_calibration = _of_each(head, table.names, calibration, "calibration", patient_ids)
+    cuts, no_threshold = _of_each(head, table.names, thresholds, "thresholds", patient_ids, case_ids)
+    curves, no_calibration = _of_each(head, table.names, calibration, "calibration", patient_ids, case_ids)
     calibrated_NL = np.full(table.scores_NL.shape, np.nan)
     for i, name in enumerate(table.names):
         if name in curves:
@@ -66,12 +67,17 @@ def usable_fits(
 
 
 def _of_each(
-    head: str, names: Sequence[str], record: Thresholds | Calibration | None, what: str, patient_ids: Sequence[str]
+    head: str,
+    names: Sequence[str],
+    record: Thresholds | Calibration | None,
+    what: str,
+    patient_ids: Sequence[str],
+    case_ids: Sequence[str],
 ) -> tuple[dict[str, Any], dict[str, str]]:
     """(what was fitted, why nothing was) by label."""
     if record is None:
         return {}, dict.fromkeys(names, f"no {what}: none fitted on a dev part")
-    if why := record.why_not_on(patient_ids, what):
+    if why := record.why_not_on(patient_ids, what, case_ids):
         return {}, dict.fromkeys(names, why)
     found = {name: record.of(head, name) for name in names}
     fitted = {name: value for name, (value, _) in found.items() if value is not None}

@@ -38,7 +38,8 @@ PER_LABEL = {
     "mcc": "MCC",
 }
 EXPLANATIONS = {
-    "pointing_game": "Pointing game",
+    "pointing_game": "Pointing game (within 3 %)",
+    "pointing_game_exact": "Pointing game (exact)",
     "mass_in_mask": "Mass in mask",
     "iou": "Overlap (IoU)",
     "deletion": "Deletion ↓",
@@ -83,7 +84,8 @@ SUBGROUPS_INTRO = (
 )
 EXPLANATIONS_INTRO = (
     "Where the system looked, held against marked lesions. Pointing game: how often the hottest point lies in the "
-    "lesion. Mass in mask: the share of the heat that does. Overlap: of the hot area with the lesion. Deletion and "
+    "lesion, or within 3 % of the film's side of it; thin lesions live by that tolerance, so the exact share stands "
+    "beside it. Mass in mask: the share of the heat that does. Overlap: of the hot area with the lesion. Deletion and "
     "insertion: what is left of the answer while the hottest places are blurred away, and what comes back while they "
     "are shown first. The floors below are maps that know nothing of this patient."
 )

@@ -52,11 +52,19 @@ class PermutationTest:
 
 
 def paired_differences(
-    first: Statistics, second: Statistics, patient_ids: Sequence[str], *, resamples: int, seed: int
+    first: Statistics,
+    second: Statistics,
+    patient_ids: Sequence[str],
+    *,
+    resamples: int,
+    seed: int,
+    centred: Callable[[Any], bool] = lambda name: False,
 ) -> dict[Any, Metric]:
     """First minus second for every name that both give, with its 95 % patient-clustered bootstrap interval.
 
     Both see the same resamples. A value that one of them does not have is null with the reason; `n` counts cases.
+    `centred` says of a name whether its interval is moved so that the median resample lies on the value: for statistics
+    such as ECE that grow with the noise of resampling, and not by the same for both.
     """
     everyone = np.ones((len(patient_ids), 1))
     at_first, at_second = first(everyone), second(everyone)
@@ -76,7 +84,10 @@ def paired_differences(
             found[name] = Metric(None, None, n, f"not defined for {which}")
         else:
             value = float(at_first[name][0] - at_second[name][0])
-            found[name] = with_interval(value, samples[name], n=n, n_patients=n_patients)
+            drawn_R = samples[name]
+            if centred(name) and np.isfinite(drawn_R).any():
+                drawn_R = drawn_R - np.nanmedian(drawn_R) + value
+            found[name] = with_interval(value, drawn_R, n=n, n_patients=n_patients)
     return found
 
 

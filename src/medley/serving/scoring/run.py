@@ -129,6 +129,8 @@ def evaluate_run(
 
             floors |= label_shuffled(predictor, own, source, part, say, tick)
     write_predictions(out / "predictions.jsonl", predictions)
+    if predictor.calibration is not None and out.resolve().parent != _run(predictor).resolve():
+        write_json(out / "calibration.json", predictor.calibration.to_json())  # `medley compare` looks beside the card
     _write_floors(out / "floors", floors)
 
     resampled = {"bootstrap": predictor.recipe.evaluate.bootstrap, "seed": predictor.recipe.seed}
