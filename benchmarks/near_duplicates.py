@@ -4,9 +4,10 @@
     python benchmarks/near_duplicates.py --speed 200000 [--threads 2]                         the search alone
 
 Films: nih_1000, covid_ieee8023 and covid_figure1 of the real data folder, halved by patient. Each film of the reported
-half gets one planted copy of each kind; a kind's copies and all originals are one table. Recall: copies paired with
-their original. False pairs: pairs between different patients that were found, per 1,000 films. Then the pairs of
-near_duplicates.csv whose two files are present. `--write` renews src/medley/data/checks/fingerprint.json.
+half gets one planted copy of each kind; a kind's copies and all originals are one table. Recall: copies that are surely
+their original (a check fails), and at least alike (a warning). False pairs: pairs between different patients that were
+found alike, per 1,000 films. Then the pairs of near_duplicates.csv whose two files are present. `--write` renews
+src/medley/data/checks/fingerprint.json.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from PIL import Image
 import medley.data.checks
 from medley.core.files import write_text
 from medley.core.seeds import generator
-from medley.data.checks.alignment import SAME_FILM, correlate, equalise
+from medley.data.checks.alignment import SAME_FILM, SURE_FILM, SURE_FRONTAL, correlate, equalise
 from medley.data.checks.fingerprint import candidate_limit, candidates, describe, mirror, project, thumbnail
 from medley.data.preprocess.film import read_film
 
@@ -174,9 +175,10 @@ def accuracy(data: Path, seed: int, write: bool) -> None:
     held = Sample([path for path, yes in zip(paths, mine, strict=True) if not yes], "report", seed)
     owner = np.array(patients)[~mine]
     print(f"reported on {len(held.paths)} films of {len(names) - len(first)} other patients")
-    print(f"{'planted copy':32s} recall  candidates had it  false pairs between patients")
+    print(f"{'planted copy':32s} sure    alike   candidates had it  false pairs between patients")
+    lateral = np.array([is_lateral(path, data) for path in held.paths])
     for kind, copies in held.copies.items():
-        report(kind, held, copies, owner, directions, limit, known)
+        report(kind, held, copies, owner, lateral, directions, limit, known)
     whole = Sample(paths, "csv", seed, kinds={})
     pairs, agreement = search(whole.thumbs, directions, limit)
     found = {frozenset(paths[row] for row in pair): value for pair, value in zip(pairs, agreement, strict=True)}
@@ -220,20 +222,28 @@ def tune(sample: Sample, directions: np.ndarray, owner: np.ndarray, known: set) 
 
 
 def report(
-    kind: str, sample: Sample, copies: np.ndarray, owner: np.ndarray, directions: np.ndarray, limit: float, known: set
+    kind: str,
+    sample: Sample,
+    copies: np.ndarray,
+    owner: np.ndarray,
+    lateral: np.ndarray,
+    directions: np.ndarray,
+    limit: float,
+    known: set,
 ) -> None:
-    """Originals and one kind's copies as one table: how many copies are found, and what else is."""
+    """Originals and one kind's copies as one table: how many copies are sure, how many at least alike; false pairs."""
     count = len(sample.thumbs)
     pairs, agreement = search(np.concatenate([sample.thumbs, copies]), directions, limit)
     planted = pairs[:, 1] - pairs[:, 0] == count
     same = agreement >= SAME_FILM
+    sure = agreement >= np.where(lateral[pairs % count].any(1), SURE_FILM, SURE_FRONTAL)
     apart = owner[pairs[:, 0] % count] != owner[pairs[:, 1] % count]
     apart &= [frozenset(sample.paths[row % count] for row in pair) not in known for pair in pairs]
     false = same & apart
-    recall = len(np.unique(pairs[planted & same][:, 0])) / count
+    recall = [len(np.unique(pairs[planted & which][:, 0])) / count for which in (sure, same)]
     proposed = len(np.unique(pairs[planted][:, 0])) / count
     print(
-        f"{kind:32s} {recall:.4f}  {proposed:.4f}             "
+        f"{kind:32s} {recall[0]:.4f}  {recall[1]:.4f}  {proposed:.4f}             "
         f"{false.sum()} = {1000 * false.sum() / (2 * count):.2f} / 1,000",
         flush=True,
     )

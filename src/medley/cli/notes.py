@@ -112,5 +112,5 @@ def audit(
         typer.echo(json.dumps(verdict, ensure_ascii=False))
     else:
         print_audit(found)
-    if not found.passed:
+    if found.failed:
         raise typer.Exit(1)

@@ -140,4 +140,7 @@ def print_audit(audit: Audit) -> None:
         typer.echo(f"failed: {len(audit.failed)} of {len(audit.rows)} checks")
     else:
         unmade = sum(row.status == "not applicable" for row in audit.rows)
+        if audit.passed is None:
+            typer.echo("nothing was checked: no note to look at")
+            return
         typer.echo("passed" + (f"; {unmade} checks could not be made" if unmade else ""))

@@ -69,6 +69,10 @@ def test_a_reference_that_is_none(tmp_path):
     (tmp_path / "b.csv").write_text("case_id,Fracture\ncase1,often\n", encoding="utf-8")
     with pytest.raises(MedleyError, match=r"line 2.*'often'"):
         check_columns(table, tmp_path / "b.csv")
+    for value in ("7", "0.5", "inf"):
+        (tmp_path / "n.csv").write_text(f"case_id,Fracture\ncase1,{value}\n", encoding="utf-8")
+        with pytest.raises(MedleyError, match=rf"line 2, column Fracture holds '{value}'; a label must be 1, 0, -1"):
+            check_columns(table, tmp_path / "n.csv")
     (tmp_path / "c.csv").write_text("case_id,Fracture\nother,1\n", encoding="utf-8")
     with pytest.raises(MedleyError, match="none of its 1"):
         check_columns(table, tmp_path / "c.csv")

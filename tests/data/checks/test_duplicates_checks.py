@@ -10,10 +10,18 @@ from checks_data import FILM_PX, a_case, a_table, draw_film, save_film
 from PIL import Image
 
 from medley.core.seeds import generator
-from medley.data.checks.alignment import SAME_FILM, correlate
-from medley.data.checks.duplicates import NEAR, SAME_FILE, SAME_PIXELS, check_duplicates, find_pairs, mirrored_pairs
+from medley.data.checks.alignment import SAME_FILM, SURE_FILM, SURE_FRONTAL, correlate
+from medley.data.checks.duplicates import (
+    NEAR,
+    SAME_FILE,
+    SAME_PIXELS,
+    Pair,
+    check_duplicates,
+    find_pairs,
+    mirrored_pairs,
+)
 from medley.data.checks.fingerprint import PARTNERS, candidates, content, fingerprints, thumbnail
-from medley.data.checks.looks import look_at_all
+from medley.data.checks.looks import Look, look_at_all
 
 FILMS = [draw_film(number) for number in range(10)]
 THUMBS = np.stack([thumbnail(film) for film in FILMS])
@@ -141,6 +149,38 @@ def test_pairs_are_told_apart_by_part_and_patient(tmp_path):
     assert "b.png" in across.examples[0]
     assert (between.status, between.count) == ("warning", 1)
     assert (within.status, within.numbers["alike"]) == ("ok", 1)
+
+
+@pytest.mark.parametrize(
+    ("views", "correlation", "sure"),
+    [
+        (("PA", "AP"), SURE_FRONTAL, True),
+        (("PA", "AP"), SURE_FRONTAL - 0.01, False),
+        (("LATERAL", "LATERAL"), SURE_FILM - 0.01, False),
+        (("PA", "UNKNOWN"), SURE_FILM - 0.01, False),
+        (("LATERAL", "LATERAL"), SURE_FILM, True),
+    ],
+)
+def test_a_pair_that_may_be_strangers_is_a_warning_and_fails_nothing(views, correlation, sure):
+    one, other = (Look(f"case{i}", f"{i}.png", view) for i, view in enumerate(views))
+    pair = Pair(one, other, NEAR, correlation)
+    assert pair.sure is sure
+    cases = {f"case{i}": a_case(i) for i in range(2)}
+    _, between, _ = check_duplicates([pair], cases, None)
+    across, _, _ = check_duplicates([pair], cases, {"case0": "train", "case1": "test"})
+    for check in (across, between):
+        assert (check.status, check.count) == ("failed" if sure else "warning", 1)
+        assert check.numbers["to_look_at"] == int(not sure)
+        assert ("look at these" in check.todo) is not sure
+
+
+def test_sure_pairs_and_pairs_to_look_at_are_counted_apart():
+    looks = [Look(f"case{i}", f"{i}.png", "LATERAL") for i in range(4)]
+    pairs = [Pair(looks[0], looks[1], NEAR, 0.82), Pair(looks[2], looks[3], NEAR, 0.97)]
+    _, between, _ = check_duplicates(pairs, {f"case{i}": a_case(i) for i in range(4)}, None)
+    assert (between.status, between.count) == ("failed", 1)
+    assert "0.970" in between.examples[0]
+    assert "1 pairs under two patient ids look alike" in between.says
 
 
 def test_mirrored_copies_are_known_as_such(tmp_path):

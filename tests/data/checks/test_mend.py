@@ -11,7 +11,9 @@ from checks_data import a_case, a_table, draw_film, save_film
 from medley.core.errors import MedleyError
 from medley.core.records import ImageRef
 from medley.data.cases import read_cases
-from medley.data.checks.doctor import examine
+from medley.data.checks.doctor import Examination, examine
+from medley.data.checks.duplicates import NEAR, Pair
+from medley.data.checks.looks import Look
 from medley.data.checks.mend import mend
 from medley.data.splits import SplitManifest, check_split, read_splits, write_splits
 
@@ -113,3 +115,48 @@ def test_a_film_that_stands_many_times_in_train_and_once_in_test_leaves_train_al
     found = examine(tmp_path / "cases.parquet", tmp_path / "splits.json", workers=1)
     mended = mend(found, tmp_path / "clean.parquet")
     assert set(mended.table.by_id) == {ids[59], ids[60]}
+
+
+def linked(folder, pairs, parts, patients=None, pixels=None, accepted=()):
+    """An examination of one frontal film a study, of which these are near pairs: {(i, j): correlation}."""
+    patients, pixels = patients or [f"p{i}" for i in range(len(parts))], pixels or range(len(parts))
+    cases = [a_case(i, patient_id=patient, image=f"{i}.png") for i, patient in enumerate(patients)]
+    table = a_table(cases, LABELS, folder / "cases.parquet")
+    thumb = np.zeros((64, 64), np.uint8)
+    looks = [Look(f"case{i}", f"{i}.png", "PA", pixel_sha256=str(own), thumb=thumb) for i, own in enumerate(pixels)]
+    near = tuple(Pair(looks[i], looks[j], NEAR, value) for (i, j), value in pairs.items())
+    of = {part: tuple(f"case{i}" for i, mine in enumerate(parts) if mine == part) for part in ("train", "dev", "test")}
+    manifest = SplitManifest("hash", 1, (0.7, 0.1, 0.2), table.digest, of)
+    return Examination(table, manifest, (), tuple(looks), near, accepted=accepted)
+
+
+def left(found, folder):
+    return [int(case.case_id.removeprefix("case")) for case in mend(found, folder / "clean.parquet").table.cases]
+
+
+def test_a_film_goes_for_its_own_copy_only_and_not_along_a_chain(tmp_path):
+    # 0 to 2: follow-ups of one patient, alike; the last of them, 2, stands in test as 3. 4 is only like 3.
+    pairs = {(0, 1): 0.95, (1, 2): 0.95, (2, 3): 0.95, (3, 4): 0.83}
+    found = linked(tmp_path, pairs, ["train", "train", "train", "test", "train"], ["p", "p", "p", "q", "r"])
+    assert left(found, tmp_path) == [0, 1, 3, 4]
+
+
+def test_what_has_gone_for_a_film_of_test_drops_nothing_in_its_turn(tmp_path):
+    found = linked(tmp_path, {(0, 1): 0.95, (1, 2): 0.95}, ["train", "dev", "test"])
+    assert left(found, tmp_path) == [0, 2]
+
+
+def test_an_exact_copy_of_a_near_copy_goes_with_it(tmp_path):
+    found = linked(tmp_path, {(0, 2): 0.95}, ["train", "train", "test"], pixels=["same", "same", "other"])
+    assert left(found, tmp_path) == [2]
+
+
+def test_what_was_accepted_is_left_alone(tmp_path):
+    parts, same = ["train", "test", "test"], ["same", "same", "same"]
+    assert left(linked(tmp_path, {}, parts, pixels=same), tmp_path) == [1]
+    assert left(linked(tmp_path, {}, parts, pixels=same, accepted=("duplicates-across-parts",)), tmp_path) == [0, 1]
+    both = ("duplicates-across-parts", "duplicates-between-patients")
+    assert left(linked(tmp_path, {}, parts, pixels=same, accepted=both), tmp_path) == [0, 1, 2]
+    patients = ["p", "p", "q"]
+    assert left(linked(tmp_path, {}, parts, patients), tmp_path) == [1, 2]
+    assert left(linked(tmp_path, {}, parts, patients, accepted=("patients-across-parts",)), tmp_path) == [0, 1, 2]

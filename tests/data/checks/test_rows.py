@@ -80,7 +80,26 @@ def test_a_film_taken_before_the_birth():
     assert "before the birth" in check.examples[0]
 
 
+def test_a_date_column_is_known_however_it_is_spelt():
+    for key in ("StudyDate", "studyDate", "Study Date", "STUDY_DATE", "study-date", "AcquisitionDateTime"):
+        check = check_dates(a_table([a_case(0, truth={key: "1870-01-01"})]), [], {})
+        assert (check.status, check.count) == ("failed", 1), key
+    born = check_dates(a_table([a_case(0, truth={"StudyDate": "1999-01-01", "BirthDate": "2001-01-01"})]), [], {})
+    assert "before the birth" in born.examples[0]
+    for key in ("Candidate", "update", "UpdateCount"):
+        assert check_dates(a_table([a_case(0, truth={key: "no"})]), [], {}).status == "not applicable", key
+
+
 def test_dates_as_they_are_written():
-    forms = ("2020-01-22", "2020/01/22", "22.01.2020", "20200122", "January 22, 2020", "2020-01-22 10:11:12")
+    forms = (
+        "2020-01-22",
+        "2020/01/22",
+        "22.01.2020",
+        "20200122",
+        "January 22, 2020",
+        "2020-01-22 10:11:12",
+        "01/22/20",
+        "22 January 2020",
+    )
     assert {parse_date(text) for text in forms} == {date(2020, 1, 22)}
     assert parse_date("yesterday") is None

@@ -52,7 +52,8 @@ def test_a_source_that_is_told_and_tells_the_class_fails():
     ("signature", "label", "status"),
     [
         (half, other_half, "warning"),  # told, but every class comes from both
-        (lambda i: 0, half, "ok"),  # tells the class, but nobody can tell the source from the film
+        (lambda i: 0, half, "warning"),  # is the class, though this probe cannot tell the source from the film
+        (lambda i: 0, lambda i: i % 2 or i % 3 == 0, "ok"),  # goes with the class, and cannot be told from the film
         (lambda i: 0, other_half, "ok"),
     ],
 )

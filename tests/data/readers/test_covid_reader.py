@@ -38,7 +38,7 @@ def test_one_patient_and_offset_is_one_study(covid):
     assert [image.view for image in cases["2_day0"].images] == ["PA", "LATERAL"]
     assert cases["2_day0"].text == {"note": "Low-grade fever."}  # one note, though it stands at both films
     assert cases["2_day3"].images[0].view == "AP"
-    assert cases["2_day3"].truth == {"offset_days": 3}
+    assert cases["2_day3"].truth == {"offset_days": 3, "date": "2020"}
     assert {"d", "e"} <= set(cases)  # no offset: each film is a study of its own
 
 
@@ -101,6 +101,27 @@ def test_figure1_layout_suffixes_are_one_patient(tmp_path, film):
     reading = covid_chestxray.read({"root": tmp_path})
     assert {case.patient_id for case in reading.cases} == {"COVID-00003"}
     assert reading.labels == ()
+
+
+def test_publication_and_date_are_carried_and_the_first_of_a_study_counts(tmp_path, film):
+    rows = [
+        "patientid,offset,sex,age,finding,view,modality,date,doi,url,clinical_notes,filename",
+        '1,0,M,65,COVID-19,PA,X-ray,"January 22, 2020",10.1/a,https://a.org,,a.jpg',
+        '1,0,M,65,COVID-19,L,X-ray,"January 23, 2020",10.1/a,https://a.org,,b.jpg',
+        "2,0,M,65,COVID-19,PA,X-ray,January 12,,https://b.org,,c.jpg",
+        "3,,M,65,COVID-19,PA,X-ray,,,,,d.jpg",
+    ]
+    (tmp_path / "metadata.csv").write_text("\n".join(rows))
+    for name in "abcd":
+        film(tmp_path / f"images/{name}.jpg")
+    reading = covid_chestxray.read({"root": tmp_path})
+    assert [case.truth for case in reading.cases] == [
+        {"offset_days": 0, "doi": "10.1/a", "url": "https://a.org", "date": "January 22, 2020"},
+        {"offset_days": 0, "url": "https://b.org"},
+        {},
+    ]
+    assert any("differ in date" in remark for remark in reading.remarks)
+    assert any("'January 12'" in remark for remark in reading.remarks)
 
 
 def test_nothing_usable_says_why(covid):

@@ -100,10 +100,14 @@ def _of_file(table: CaseTable, path: Path) -> tuple[dict[str, dict[str, float]],
 def _value(text: str | None, where: str) -> float:
     if text is None or text.strip().lower() in _MISSING:
         return float("nan")
+    rule = f"{where} holds '{text}'; a label must be 1, 0, -1 or empty"
     try:
-        return float(text)
+        value = float(text)
     except ValueError as error:
-        raise MedleyError(f"{where} holds '{text}'; a label must be 1, 0, -1 or empty") from error
+        raise MedleyError(rule) from error
+    if value not in (1, 0, -1):
+        raise MedleyError(rule)
+    return value
 
 
 def _phi_matrix(table: CaseTable, theirs: Mapping[str, Mapping[str, float]], columns: Sequence[str]) -> np.ndarray:

@@ -11,7 +11,7 @@ from typing import Any
 from medley.core.about import VERSION
 from medley.core.errors import choose
 from medley.data.cases import CaseTable, read_cases
-from medley.data.checks.alignment import SAME_FILM
+from medley.data.checks.alignment import SAME_FILM, SURE_FILM, SURE_FRONTAL
 from medley.data.checks.columns import check_columns
 from medley.data.checks.duplicates import Pair, check_duplicates, find_pairs, mirrored_pairs
 from medley.data.checks.fingerprint import candidate_limit
@@ -66,6 +66,7 @@ class Examination:
     looks: tuple[Look, ...]
     pairs: tuple[Pair, ...]
     seed: int = 0
+    accepted: tuple[str, ...] = ()  # names of checks whose failure somebody lives with: `--fix` leaves it, too
 
     @property
     def part_of(self) -> dict[str, str] | None:
@@ -86,7 +87,12 @@ class Examination:
             "images": len(self.looks),
             "medley": VERSION,
             "seed": self.seed,
-            "limits": {"fingerprint": candidate_limit(), "same_film": SAME_FILM},
+            "limits": {
+                "fingerprint": candidate_limit(),
+                "same_film": SAME_FILM,
+                "sure_film": SURE_FILM,
+                "sure_frontal": SURE_FRONTAL,
+            },
             "totals": {status: sum(check.status == status for check in self.checks) for status in statuses},
             "checks": [check.as_json() for check in self.checks],
         }
@@ -139,7 +145,7 @@ def examine(
         check_acquisition(table, looks, seed),
         check_sides(table, mirrored_pairs(pairs), flips),
     )
-    return Examination(table, manifest, _accepted(checks, accept), looks, tuple(pairs), seed)
+    return Examination(table, manifest, _accepted(checks, accept), looks, tuple(pairs), seed, tuple(accept))
 
 
 def _accepted(checks: Sequence[Check], accept: Sequence[str]) -> tuple[Check, ...]:

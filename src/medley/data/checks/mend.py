@@ -4,14 +4,15 @@ Dropped, in this order: images that cannot be read or are blank; copies of one f
 earlier part goes: train before dev before test, so that what is tested stays what it was); further exact copies under
 another patient; studies that had images and have none left. With a split: the train and dev studies of patients who
 are also in a later part. A new manifest keeps every other study in its part, and says what it was made from.
+Left alone: pairs that a person should look at (`Pair.sure` is false), and all of a check that was accepted.
 """
 
 from __future__ import annotations
 
 import csv
 import io
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -19,7 +20,7 @@ from medley.core.errors import MedleyError
 from medley.core.files import write_text
 from medley.data.cases import CaseTable, portable, write_cases
 from medley.data.checks.doctor import Examination
-from medley.data.checks.duplicates import Pair
+from medley.data.checks.duplicates import NEAR
 from medley.data.checks.looks import CHANGED, Look
 from medley.data.splits import PARTS, SplitManifest, write_splits
 
@@ -54,7 +55,7 @@ def mend(found: Examination, out: Path | str) -> Mended:
         raise MedleyError(f"--fix {out} is the table itself; name a new file")
     part_of = found.part_of or {}
     images = _unreadable(found) | _copies(found, part_of)
-    studies = _leaking_patients(found.table, part_of)
+    studies = {} if "patients-across-parts" in found.accepted else _leaking_patients(found.table, part_of)
     kept, dropped = [], [Dropped(case_id, path, why) for (case_id, path), why in images.items()]
     for case in found.table.cases:
         left = tuple(image for image in case.images if (case.case_id, image.path) not in images)
@@ -80,23 +81,38 @@ def _unreadable(found: Examination) -> dict[tuple[str, str], str]:
     return {
         (look.case_id, look.path): f"{look.problem}: {look.reason}"
         for look in found.looks
-        if look.problem and look.problem != CHANGED
+        if look.problem and look.problem != CHANGED and f"{look.problem}-images" not in found.accepted
     }
 
 
 def _copies(found: Examination, part_of: Mapping[str, str]) -> dict[tuple[str, str], str]:
-    """Of one film in several parts all but those in the latest part; of exact copies between patients all but one."""
+    """Of one film in several parts all but those in the latest part; of exact copies between patients all but one.
+
+    Films are one where their pixels are equal or where they are a sure pair themselves: that a film is like a second
+    which is like a third makes no copy of it, and follow-ups of one patient are often alike.
+    """
+    identical: dict[str, list[Look]] = defaultdict(list)
+    for look in found.looks:
+        if look.readable:
+            identical[look.pixel_sha256].append(look)
+    across, between = (f"duplicates-{which}" not in found.accepted for which in ("across-parts", "between-patients"))
     gone: dict[tuple[str, str], str] = {}
-    for group in _groups(found.pairs):
-        placed = [look for look in group if look.case_id in part_of]
-        latest = max((PARTS.index(part_of[look.case_id]) for look in placed), default=0)
-        stays = [look for look in placed if PARTS.index(part_of[look.case_id]) == latest]
-        for look in placed:
-            if look not in stays:
-                gone[_key(look)] = f"copy across parts: {stays[0].path} in {PARTS[latest]} is the same film"
-        first: dict[str, Look] = {}
-        for look in (look for look in group if _key(look) not in gone):
-            kept = first.setdefault(look.pixel_sha256, look)
+    if across:
+        near = [pair for pair in found.pairs if pair.kind == NEAR and pair.sure]
+        groups = [group for group in identical.values() if len(group) > 1]
+        groups += [identical[pair.one.pixel_sha256] + identical[pair.other.pixel_sha256] for pair in near]
+        for latest in reversed(PARTS):  # what has gone for a film of test drops nothing in its turn
+            for group in groups:
+                left = [look for look in group if look.case_id in part_of and _key(look) not in gone]
+                stays = [look for look in left if part_of[look.case_id] == latest]
+                for look in left if stays else ():
+                    if part_of[look.case_id] != latest:
+                        gone[_key(look)] = f"copy across parts: {stays[0].path} in {latest} is the same film"
+    if between:
+        first: dict[tuple[str, str | None], Look] = {}
+        for look in (look for group in identical.values() for look in group if _key(look) not in gone):
+            part = None if across else part_of.get(look.case_id)  # copies in two parts were accepted: each has its own
+            kept = first.setdefault((look.pixel_sha256, part), look)
             if found.table.by_id[kept.case_id].patient_id != found.table.by_id[look.case_id].patient_id:
                 gone[_key(look)] = f"exact copy under another patient: {kept.path} has the same pixels"
     return gone
@@ -104,19 +120,6 @@ def _copies(found: Examination, part_of: Mapping[str, str]) -> dict[tuple[str, s
 
 def _key(look: Look) -> tuple[str, str]:
     return look.case_id, look.path
-
-
-def _groups(pairs: Sequence[Pair]) -> list[list[Look]]:
-    """Looks that pairs connect, whether directly or through others: one film each."""
-    group_of: dict[tuple[str, str], list[Look]] = {}
-    for pair in pairs:
-        one = group_of.setdefault(_key(pair.one), [pair.one])
-        other = group_of.setdefault(_key(pair.other), [pair.other])
-        if one is not other:
-            one += other
-            for look in other:
-                group_of[_key(look)] = one
-    return list({id(group): group for group in group_of.values()}.values())
 
 
 def _leaking_patients(table: CaseTable, part_of: Mapping[str, str]) -> dict[str, str]:

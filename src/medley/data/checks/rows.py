@@ -18,6 +18,11 @@ from medley.data.checks.result import FAILED, WARNING, Check, not_applicable, ve
 MAX_AGE_YEARS = 120
 FIRST_FILM = date(1895, 11, 8)  # Röntgen's discovery
 _DEVICES = "Support Devices"  # a healthy chest may have them
+_DATE_FORMS = (
+    *("%Y-%m-%d", "%Y/%m/%d", "%d.%m.%Y", "%Y%m%d", "%B %d, %Y", "%b %d, %Y", "%d %B %Y", "%d %b %Y"),
+    *("%m/%d/%Y", "%m/%d/%y", "%B %Y", "%b %Y", "%Y-%m", "%Y"),
+)
+_IS_DATE = re.compile(r"(^|_)(date|datetime|date_time|day_of_birth|dob)$|^date_")
 _SPREAD_YEARS = 60  # ages of one patient further apart are two people
 
 
@@ -97,7 +102,7 @@ def check_dates(
         line = f"{where}: {which} is {written}"
         if day is None:
             impossible.append(f"{line}, which is no date")
-        elif "birth" in which.lower():
+        elif "birth" in which.lower() or _snake(which) == "dob":
             birth[where] = day
         elif day < FIRST_FILM:
             impossible.append(f"{line}, before the first X-ray film")
@@ -119,17 +124,22 @@ def _dates(
     """(where, which, as written)."""
     for case in cases:
         for key, value in {**extras.get(case.case_id, {}), **case.truth}.items():
-            if re.search(r"(^|_)(date|datetime|day_of_birth)$|^date_", key.lower()) and value not in (None, ""):
+            if _IS_DATE.search(_snake(key)) and value not in (None, ""):
                 yield f"case {case.case_id}", key, str(value)
     for look in looks:
         for which, written in look.header.dates if look.header else ():
             yield look.path, which, written
 
 
+def _snake(key: str) -> str:
+    """StudyDate, "study date", DATE_OF_BIRTH -> study_date, study_date, date_of_birth."""
+    return re.sub(r"[\s._-]+", "_", re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", key)).lower()
+
+
 def parse_date(text: str) -> date | None:
-    """2020-01-31, 2020/01/31, 31.01.2020, 20200131, January 31, 2020, or a year; None for anything else."""
+    """2020-01-31, 2020/01/31, 31.01.2020, 20200131, 01/31/20, January 31, 2020, a month, a year; else None."""
     text = re.split(r"[T ]\d{1,2}:", text.strip())[0].strip()
-    for form in ("%Y-%m-%d", "%Y/%m/%d", "%d.%m.%Y", "%Y%m%d", "%B %d, %Y", "%b %d, %Y", "%m/%d/%Y", "%Y-%m", "%Y"):
+    for form in _DATE_FORMS:
         try:
             return datetime.strptime(text, form).date()
         except ValueError:

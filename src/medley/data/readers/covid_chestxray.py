@@ -26,6 +26,7 @@ What becomes of it:
   `finding` is a DIAGNOSIS, mostly from a laboratory, not what the film shows. Pneumonia/Viral/COVID-19 sets each of its
   levels; below the last level nothing is known, everything beside the path is absent. `COVID-19, ARDS` sets both.
   todo, Unknown and blank are not known.
+  `doi`, `url` and `date`, where there are such columns, go into the truth: films of one publication belong together.
   `clinical_notes` (or `notes`) becomes text["note"].
 
 WARNING: these notes were written by those who knew: many describe the film or name the diagnosis. As model input
@@ -34,6 +35,7 @@ together, too: never mix these films with another dataset's in one task."""
 ROOTS = {"root": "the folder of metadata.csv and images/"}
 OPTIONS: dict[str, str] = {}
 
+_PUBLISHED = ("doi", "url", "date")  # may be absent; the data doctor looks for them in two parts of a split
 _UNKNOWN = ("", "todo", "unknown")
 _FIGURE1_PART = re.compile(r"^(COVID-\d+)[a-z]$")  # COVID-00003a and b are films of one patient
 
@@ -58,6 +60,7 @@ def read(roots: Mapping[str, Path], csv: Path | None = None) -> Reading:
     studies = Studies("covid_chestxray", remarks)
     below = _below(findings)
     seen: set[Path] = set()
+    published: dict[str, dict[str, str]] = {}  # study -> its doi, url, date
     for (where, row), paths in zip(rows, findings, strict=True):
         image = find_image(_candidates(root, row), row[file[0]], remarks)
         if image is None:
@@ -70,6 +73,7 @@ def read(roots: Mapping[str, Path], csv: Path | None = None) -> Reading:
         patient = part[1] if part else row["patientid"]
         offset = _offset_days(row["offset"], where, remarks)
         study = image.stem if math.isnan(offset) else f"{patient}_day{offset:g}"
+        _keep_first(published.setdefault(study, {}), row, where, remarks)
         studies.add(
             study,
             patient,
@@ -78,7 +82,7 @@ def read(roots: Mapping[str, Path], csv: Path | None = None) -> Reading:
             view_of(row["view"]),
             text={"note": row[note]} if row[note] else None,
             labels=_labels(paths, labels, below),
-            truth={} if math.isnan(offset) else {"offset_days": offset},
+            truth={**({} if math.isnan(offset) else {"offset_days": offset}), **published[study]},
             sex=sex_of(row["sex"]),
             age_years=age_of(row["age"], where, remarks),
         )
@@ -90,6 +94,18 @@ def _candidates(root: Path, row: Mapping[str, str]) -> Iterator[Path]:
         yield root / row["file"]
     if row.get("filename"):
         yield root / (row.get("folder") or "images") / row["filename"]
+
+
+def _keep_first(known: dict[str, str], row: Mapping[str, str], where: str, remarks: Remarks) -> None:
+    """Where a study was published and when its films were taken; of rows that disagree the first one counts."""
+    for column in _PUBLISHED:
+        value = row.get(column, "")
+        if column == "date" and not re.search(r"\d{4}|\d[/.-]\d\d$", value):
+            if value:
+                remarks.count("date without a year, taken as not known", f"'{value}' in {where}")
+            continue
+        if value and known.setdefault(column, value) != value:
+            remarks.count(f"films of one study differ in {column}, the first is kept", where)
 
 
 def _offset_days(text: str, where: str, remarks: Remarks) -> float:

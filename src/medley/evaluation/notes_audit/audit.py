@@ -20,7 +20,7 @@ from medley.evaluation.notes_audit.lexicon import lexicon_scan, naming_notes, na
 from medley.evaluation.notes_audit.overlap import overlap
 from medley.evaluation.notes_audit.probes import fit_text_probes, text_in_budget
 from medley.evaluation.notes_audit.regeneration import column_order, one_note_a_study, permuted_labels
-from medley.evaluation.notes_audit.subject import FAILED, NAMES, Row, Subject, not_applicable
+from medley.evaluation.notes_audit.subject import FAILED, NAMES, NOT_APPLICABLE, Row, Subject, not_applicable
 
 VERSION = 1  # of the checks; a verdict of another version is not taken from the cache
 # What real text says was not written from the labels, and cannot be unwritten: it is told, and does not stop training.
@@ -45,8 +45,10 @@ class Audit:
         return [row for row in self.failed if not (self.regime == "real" and row.number in _TOLD_OF_REAL_TEXT)]
 
     @property
-    def passed(self) -> bool:
-        return not self.failed
+    def passed(self) -> bool | None:
+        """None where no check could be made: there were no notes to look at."""
+        made = [row for row in self.rows if row.status != NOT_APPLICABLE]
+        return not self.failed if made else None
 
     def as_json(self) -> dict[str, Any]:
         """What `audit.json` holds."""
