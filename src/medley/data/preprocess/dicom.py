@@ -55,9 +55,7 @@ def read_dicom(path: Path, preamble: bool = True) -> RawFilm:
     damages = (BytesLengthException, RuntimeError, AttributeError, LookupError, ValueError, TypeError, OSError)
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter(
-                "ignore"
-            )  # pydicom's, of lengths and delimiters: what matters of it is an error below
+            warnings.simplefilter("ignore")  # pydicom's, of lengths and delimiters: what matters is an error below
             dataset = pydicom.dcmread(path, force=not preamble)
             _check(dataset, path)
             stored = _stored_values(dataset, path)
