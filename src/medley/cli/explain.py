@@ -75,10 +75,10 @@ def explain(
                 told.append({**one.as_json(), **_save(one, out, number)})
                 if as_json:
                     typer.echo(json.dumps(told[-1], ensure_ascii=False))
-    for study in skipped:
-        console.print(f"skipped {study['case_id']}: {study['reason']}", style="red")
     if not told:
         raise MedleyError(f"none of {len(requests)} studies could be explained; first: {skipped[0]['reason']}")
+    for study in skipped:
+        console.print(f"skipped {study['case_id']}: {study['reason']}", style="red")
     model = {name: predictor.facts[name] for name in ("run", "family", "medley", "stage")}
     warnings = list(model_warnings(predictor.facts))
     content = {"model": model, "warnings": warnings, "explanations": told, "skipped": skipped}
