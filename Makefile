@@ -22,7 +22,7 @@ lint: .venv/.installed    ## style, types at the public edges, layers, docs that
 	$(BIN)/lint-imports
 
 docs: .venv/.installed    ## the reference of the command line, written from its own help
-	$(BIN)/python -m typer src/medley/cli/main.py utils docs --name medley --output docs/commands.md
+	$(BIN)/python -m medley.cli.reference docs/commands.md
 
 clean:
 	rm -rf .venv demo runs build dist .pytest_cache .ruff_cache .mypy_cache .import_linter_cache

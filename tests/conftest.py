@@ -36,7 +36,7 @@ def real_data() -> Path:
 
 def write_square_films(folder: Path, cases: int) -> CaseTable:
     """`cases` studies of 48-px films in which a bright patch at a place of its own means a label; every fourth study
-    has a lateral, every fifth no note, and a fracture is told by the note as well."""
+    has a lateral, every fifth no note, and who broke a bone more often tells of a fall: within the leak budget."""
     rows = []
     for index in range(cases):
         rng = generator("square films", index)
@@ -50,7 +50,8 @@ def write_square_films(folder: Path, cases: int) -> CaseTable:
             path = folder / f"{index:03d}-{view}.png"
             Image.fromarray(pixels).save(path)
             images.append(ImageRef(view, path.name))
-        told = "fell down the stairs, painful to breathe" if labels["Fracture"] else "cough for a week"
+        fell = rng.random() < (0.6 if labels["Fracture"] else 0.25)
+        told = "fell down the stairs, painful to breathe" if fell else "cough for a week"
         text = {} if index % 5 == 0 else {"indication": told}
         ids = (f"case-{index:03d}", f"patient-{index // 2:03d}", f"study-{index:03d}")
         rows.append(Case(*ids, tuple(images), text, labels, source="squares"))

@@ -108,6 +108,27 @@ def test_a_batch_keeps_every_good_case_and_lists_the_others(medley, toy_run, fil
     assert not list(out.rglob("*.tmp"))
 
 
+@pytest.mark.parametrize("command", ["predict", "explain"])
+def test_a_study_keeps_its_good_film_in_a_batch_and_says_which_it_lost(medley, toy_run, films, tmp_path, command):
+    (films / "list.csv").write_text("study,case_id\ngood.png+text.png,a\nfine.png,b\nempty.png+flat.png,c\n")
+    out = tmp_path / "out"
+    code, _, err = medley(command, toy_run, "--cases", films / "list.csv", "--out", out)
+    assert code == 1, err
+    assert "answered without a film of this study: " in err.replace("\n", " ")
+    if command == "predict":
+        assert "2 answered, 1 skipped" in err
+        assert "1 study answered without a film that cannot be read" in err
+        answers = [json.loads(line) for line in (out / "answers.jsonl").read_text().splitlines()]
+    else:
+        told = json.loads((out / "explanations.json").read_text())
+        answers = told["explanations"]
+        assert [one["case_id"] for one in told["skipped"]] == ["c"]
+        assert "a: answered without a film of this study" in told["warnings"][0]
+    unread = {one["case_id"]: one["films_not_read"] for one in answers}
+    assert [len(unread["a"]), len(unread["b"])] == [1, 0]
+    assert "text.png" in unread["a"][0]
+
+
 def test_two_films_of_one_name_are_two_studies(medley, toy_run, tmp_path):
     for folder in ("a", "b"):
         (tmp_path / folder).mkdir()
@@ -159,7 +180,7 @@ RECIPE = "family: cxr_reasoner\nsize: toy\n"
         ("data: {cases: SQUARES/cases.parquet, splits: SQUARES/splits.json, shards: null, labels: [Edmea]}\n",
          "unknown label 'Edmea'; did you mean 'Edema'?"),
         ("data: {cases: SQUARES/none.parquet, splits: SQUARES/splits.json}\n", "does not exist"),
-        ("data: {cases: SQUARES/splits.json, splits: SQUARES/splits.json}\n", "is not a parquet table"),
+        ("data: {cases: SQUARES/splits.json, splits: SQUARES/splits.json}\n", "is JSON, not a case table"),
         ("data: {cases: SQUARES/cases.parquet, splits: SQUARES/cases.parquet}\n", "is not JSON"),
         ("data: {cohort: cxr_resoner, cases: 40}\n", "did you mean 'cxr_reasoner'"),
         ("data: {cases: SQUARES/cases.parquet, splits: SQUARES/splits.json, shards: null}\n"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 
 import numpy as np
@@ -51,6 +52,7 @@ def test_without_target_or_note_the_strongest_findings_are_explained(medley, toy
     assert code == 0, errors
     told = explanations(tmp_path)["explanations"]
     assert 1 <= len(told) <= 4
+    assert re.search(r"^1 explanation, 0 studies skipped|^[2-4] explanations, 0 studies skipped", errors, re.MULTILINE)
     assert {one["method"] for one in told} == {"queries"}
     assert all("note" not in one for one in told)
 
@@ -66,7 +68,7 @@ def test_a_batch_goes_on_past_what_cannot_be_read(medley, toy_run, square_films,
     assert "skipped gone.png" in errors
     code, _, errors = medley("explain", toy_run, tmp_path / "gone.png", "--out", tmp_path / "none")
     assert code == 2
-    assert "none of 1 studies could be explained" in errors
+    assert "the study could not be explained" in errors
     assert not (tmp_path / "none").exists()
 
 
@@ -105,3 +107,10 @@ def test_a_picture_travels_alone_so_the_warnings_go_with_it(medley, toy_run, squ
     assert "notes that give the labels away" in errors
     told = json.loads((tmp_path / "second" / "explanations.json").read_text())["warnings"]
     assert len(told) == 2
+
+
+def test_a_wrong_method_is_refused_before_any_model_is_looked_for(medley, tmp_path):
+    asked = ("x.png", "--method", "queries", "--method", "grad-cam", "--out", tmp_path / "out")
+    code, _, errors = medley("explain", tmp_path / "no run", *asked)
+    assert code == 2
+    assert "unknown method 'grad-cam'; did you mean 'gradcam'?" in errors

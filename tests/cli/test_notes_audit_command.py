@@ -81,3 +81,72 @@ def test_bad_input_is_one_line(medley, audited, tmp_path):
     assert (code, "does not exist" in err) == (2, True)
     code, _, err = medley("notes", "audit", folder / "sim.jsonl", "--cases", cases, "--bert", tmp_path / "no-bert")
     assert (code, "no config.json is there" in err) == (2, True)
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        ("", "is empty, so not a file of notes"),
+        ("\n\n", "is empty, so not a file of notes"),
+        ('{"case_id": "a", "note": "cough"}\n', "its first line must be the stamp"),
+        ("STAMP strength much", "line 1: 'strength' of the stamp is \"much\"; it must be a number"),
+        ("STAMP seed null", "line 1: 'seed' of the stamp is null; it must be a number"),
+        ("LONG", "the note has 100,000 characters; a note has at most 20,000"),
+    ],
+)
+def test_a_file_that_is_no_file_of_notes_is_one_line(medley, audited, tmp_path, content, says):
+    cases, folder = audited
+    lines = (folder / "sim.jsonl").read_text().splitlines()
+    if content.startswith("STAMP"):
+        _, key, value = content.split()
+        lines[0] = json.dumps({**json.loads(lines[0]), key: None if value == "null" else value})
+        content = "\n".join(lines)
+    if content == "LONG":
+        content = "\n".join([lines[0], json.dumps({**json.loads(lines[1]), "note": "x" * 100_000}), *lines[2:]])
+    (tmp_path / "notes.jsonl").write_text(content)
+    code, _, err = medley("notes", "audit", tmp_path / "notes.jsonl", "--cases", cases)
+    assert (code, says in err, err.count("\n")) == (2, True, 1), err
+
+
+def test_what_could_not_be_made_is_named_and_is_no_pass(medley, draw_squares, tmp_path):
+    from medley.data.cases import read_cases
+    from medley.data.notes import make_stamped_notes, write_notes
+
+    draw_squares(tmp_path, 12)
+    table = read_cases(tmp_path / "cases.parquet")
+    write_notes(tmp_path / "real.jsonl", make_stamped_notes(table.cases, "real"))
+    code, out, _ = medley("notes", "audit", tmp_path / "real.jsonl", "--cases", tmp_path / "cases.parquet")
+    assert code == 0
+    assert "passed; not made, and so not passed: check 2, 3, 4, 5, 6, 7, 8, 10" in out
+
+
+def test_notes_of_more_cases_than_the_table_has_are_told(medley, audited, draw_squares, tmp_path):
+    _, folder = audited
+    draw_squares(tmp_path, 30)
+    code, _, err = medley("notes", "audit", folder / "real.jsonl", "--cases", tmp_path / "cases.parquet")
+    assert code in (0, 1)
+    assert "90 of 120 notes are of cases that" in err
+
+
+def test_real_text_that_fails_says_what_would_stop_a_training(medley, audited, tmp_path):
+    cases, folder = audited
+    lines = (folder / "real.jsonl").read_text().splitlines()
+    named = json.dumps({**json.loads(lines[1]), "note": "evaluate for pneumonia"})
+    (tmp_path / "notes.jsonl").write_text("\n".join([lines[0], named, *lines[2:]]))
+    code, out, _ = medley("notes", "audit", tmp_path / "notes.jsonl", "--cases", cases)
+    assert (code, "failed: 2 of 11 checks; of real text none of them stops a training" in out) == (1, True), out
+
+
+def test_a_table_without_text_has_no_real_notes(medley, draw_squares, tmp_path):
+    import dataclasses
+
+    from medley.data.cases import write_cases
+
+    small = draw_squares(tmp_path, 12)
+    bare = [dataclasses.replace(case, text={}) for case in small.cases]
+    write_cases(tmp_path / "bare.parquet", bare, small.labels)
+    out = tmp_path / "notes.jsonl"
+    code, said, _ = medley("notes", "make", tmp_path / "bare.parquet", "--regime", "real", "--out", out)
+    assert (code, "no study has a note: the table has no indication, history, note" in said) == (0, True)
+    code, said, _ = medley("notes", "audit", out, "--cases", tmp_path / "bare.parquet")
+    assert (code, "nothing was checked" in said) == (0, True)

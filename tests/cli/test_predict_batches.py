@@ -198,7 +198,7 @@ def test_warnings_of_a_batch_are_counted_and_the_first_are_told(medley, toy_run,
     assert code == 0
     own = {one["case_id"]: one["warnings"] for one in jsonl(out / "answers.jsonl")}
     assert any("does not look like a chest film" in warning for warning in own["noise.png"])
-    assert "answers carry a warning of their own (all are in answers.jsonl):" in err
+    assert "answers with a warning of its own (all are in answers.jsonl):" in err
     assert err.count("has no thresholds") <= 1, "what is said of every answer is said once"
     assert "noise.png: " in err
     assert "does not look like a chest film" in err

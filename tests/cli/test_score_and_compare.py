@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -47,7 +48,7 @@ def test_a_csv_is_scored_against_table_and_split(medley, theirs, square_films, t
     code, printed, err = medley("score", tmp_path / "fewer.csv", *data, "--bootstrap", 0)
     assert code == 1, "two cases have no prediction"
     assert "auroc_macro" in printed
-    assert "warning: 2 of the" in err
+    assert "warning: without a prediction, and so in no number here: 2 of the" in err
 
 
 def test_score_refuses_in_one_line(medley, theirs, square_films, tmp_path):
@@ -60,7 +61,10 @@ def test_score_refuses_in_one_line(medley, theirs, square_films, tmp_path):
         ((theirs, "--train", table, "--state", "nots=none"), "did you mean 'notes'?"),
         ((theirs, "--train", table, "--blank", "zero"), "unknown policy for blank labels 'zero'"),
         ((theirs, "--train", table, "--task", "chest_report"), "a CSV holds predictions of chest_findings"),
-        ((tmp_path, "--train", table), "does not exist"),
+        ((tmp_path, "--train", table), "is a folder; name the file of predictions in it"),
+        ((tmp_path / "none.csv", "--train", table), "does not exist"),
+        ((tmp_path / "none.tsv", "--train", table), "a CSV separated by commas (.csv)"),
+        ((theirs, "--train", table, "--floor", f"mine={tmp_path / 'none.tsv'}"), "a CSV separated by commas (.csv)"),
     ):
         code, printed, err = medley("score", *arguments, "--bootstrap", 0)
         assert (code, printed) == (2, "")
@@ -103,8 +107,16 @@ def test_a_run_and_the_score_of_its_own_predictions_compare_alike(medley, run, t
     assert found["averages"]["auroc_macro"]["difference"]["value"] < 0
     code, printed, err = medley("compare", run, tmp_path / "theirs", *few)
     assert code == 0, err
-    assert "macro AUROC" in printed.splitlines()[0]
+    lines = printed.splitlines()
+    assert "macro AUROC" in lines[0]
     assert "Lung Opacity" in printed
+    test = found["averages"]["auroc_macro"]["permutation"]
+    assert test["smallest_p"] <= test["p"]
+    assert next(line for line in lines if "least" in line).split()[-3:] == ["p", "least", "Holm"]
+    row = next(line for line in lines if line.startswith("auroc_macro"))
+    assert [float(cell) for cell in row.split()[-3:-1]] == pytest.approx([test["p"], test["smallest_p"]], rel=0.05)
+    assert re.search(r"[+−]0\.\d{3} \[[+−]0\.\d{3}, [+−]0\.\d{3}\]", row), "whole, in 80 columns"
+    assert "least: the smallest p" in printed
 
 
 def test_compare_refuses_in_one_line(medley, run, tmp_path):

@@ -96,17 +96,32 @@ def test_a_file_that_is_no_case_table_is_named(tmp_path):
     path = tmp_path / "c.parquet"
     with pytest.raises(MedleyError, match="does not exist; `medley index` or `medley cohort` writes"):
         read_cases(path)
-    path.write_text("a,b\n1,2\n")
-    with pytest.raises(MedleyError, match="is not a parquet table"):
-        read_cases(path)
+    for content, said in (
+        (b"a,b\n1,2\n", "is text, not a case table: `medley index folder .* makes one of a CSV"),
+        (b"a\tb\n1\t2\n", "is text, not a case table: `medley index folder"),
+        (b'{"by": "hash"}', "is JSON, not a case table: a split manifest goes behind --splits"),
+        (b"", "is empty"),
+        (b"\x89PNG\0\0", "is no parquet file, not a case table: `medley index READER --help`"),
+    ):
+        path.write_bytes(content)
+        with pytest.raises(MedleyError, match=said):
+            read_cases(path)
     pl.DataFrame({"case_id": ["a"]}).write_parquet(path)
-    with pytest.raises(MedleyError, match="is not a case table: it lacks the column patient_id, study_id, images"):
+    with pytest.raises(MedleyError, match="no case table: it lacks the column patient_id, study_id, images"):
         read_cases(path)
     write_cases(path, [case()], LABELS)
     whole = path.read_bytes()
     path.write_bytes(whole[: len(whole) // 2])
-    with pytest.raises(MedleyError, match="is not a parquet table"):
+    with pytest.raises(MedleyError, match="is a damaged parquet table"):
         read_cases(path)
+
+
+def test_a_folder_is_no_case_table_and_the_table_in_it_is_named(tmp_path):
+    with pytest.raises(MedleyError, match="is a folder, not a case table: `medley index READER --root "):
+        read_cases(tmp_path)
+    write_cases(tmp_path / "cases.parquet", [case()], LABELS)
+    with pytest.raises(MedleyError, match=r"is a folder, not a case table: name .*cases\.parquet"):
+        read_cases(tmp_path)
 
 
 def test_the_digest_is_of_the_content_and_nothing_else():

@@ -250,7 +250,7 @@ def test_the_command_and_its_exit_codes(tmp_path, command):
     arguments = [str(tmp_path / "cases.parquet"), "--out", str(tmp_path / "out"), "--px", "32", "--workers", "1"]
     done = CliRunner().invoke(command, arguments)
     assert done.exit_code == 0
-    assert "3 films of 32 px in 1 shards" in done.stdout
+    assert "3 films of 32 px in 1 shard" in done.stdout
     os.truncate(table.cases[1].images[0].path, 100)
     assert CliRunner().invoke(command, arguments).exit_code == 0  # its pixels are there already
     arguments[2] = str(tmp_path / "fresh")

@@ -172,6 +172,17 @@ def test_a_film_that_cannot_be_read_is_left_out_and_its_study_goes_on_with_the_r
     assert len(kept) == 39
 
 
+def test_a_part_of_which_no_film_can_be_read_says_so(tmp_path, draw_squares):
+    table = draw_squares(tmp_path, 40)
+    manifest = make_split(table, by="stratified", seed=1, fractions=(0.5, 0.25, 0.25))
+    write_splits(tmp_path / "splits.json", manifest)
+    for case in table.pick(manifest.parts["dev"]):
+        for image in case.images:
+            (tmp_path / Path(image.path).name).write_bytes(b"")
+    with pytest.raises(MedleyError, match=r"the part 'dev' .* that can be read; first: .*is empty \(0 bytes\)"):
+        open_source(config(tmp_path, shards=None), 32)
+
+
 @pytest.mark.parametrize("shards", [None, "auto"])
 def test_a_study_without_a_readable_film_is_left_out_by_name_and_the_rest_is_there(tmp_path, draw_squares, shards):
     table = draw_squares(tmp_path, 40)

@@ -90,7 +90,7 @@ def test_thresholds_and_calibration_come_from_dev_and_say_so(parts, known, tmp_p
     assert set(scored.thresholds.case_ids) == {one.case_id for one in parts["dev"]}
     without = score_file(test, known=known, bootstrap=0).card.metrics["f1_macro"]
     assert (without.value, without.error) == (None, "no thresholds: none fitted on a dev part")
-    with pytest.raises(MedleyError, match=r"test\.jsonl: .* cases are in test, not in dev"):
+    with pytest.raises(MedleyError, match=r"test\.jsonl: in test, not in dev: "):
         score_file(test, known=known, dev=FittedOn(test))
 
 
@@ -104,7 +104,7 @@ def test_dev_that_shares_patients_gives_null_where_no_split_can_tell(theirs, tmp
 def test_cases_of_other_parts_are_refused_by_name(parts, known, tmp_path):
     leak = parts["train"][0]
     path = write(tmp_path, "p.jsonl", [*parts["test"], leak])
-    with pytest.raises(MedleyError, match=f"1 of the .* cases are in train, not in test: '{leak.case_id}'"):
+    with pytest.raises(MedleyError, match=f"in train, not in test: 1 of the .* cases, '{leak.case_id}'"):
         score_file(path, known=known)
     assert score_file(write(tmp_path, "d.jsonl", parts["dev"]), known=known, part="dev", bootstrap=0).lacking == []
 
@@ -117,7 +117,7 @@ def test_strangers_are_refused_and_the_missing_are_counted(parts, known, tmp_pat
     assert scored.lacking == [one.case_id for one in parts["test"][:5]]
     assert scored.card.protocol["studies_lacking"] == 5
     first = ", ".join(f"'{case_id}'" for case_id in scored.lacking[:3])
-    assert f"have no prediction and are in no number here: {first} and 2 more" in scored.card.warnings[0]
+    assert f"of test: {first} and 2 more; scores flatter" in scored.card.warnings[0]
 
 
 def test_what_contradicts_the_table_is_refused_by_case(parts, known, theirs, tmp_path):
@@ -216,6 +216,12 @@ def test_a_floor_that_its_owner_made_is_paired_with_the_system(parts, known, tmp
     assert card.metrics["fused_minus_itself/auroc_macro"].value == 0
     assert "beats" in (said := headline(card))
     assert "black images" in said
+
+    above = "fused_minus_black_images/auroc_macro"
+    seeded = [score_file(tmp_path / "p.jsonl", known=known, floors=files, bootstrap=50, seed=s).card for s in (0, 0, 5)]
+    assert seeded[0].metrics[above] == seeded[1].metrics[above] == card.metrics[above]
+    assert seeded[2].metrics[above].ci95 != card.metrics[above].ci95
+    assert seeded[2].provenance["bootstrap_seed"] == 5
 
     with pytest.raises(MedleyError, match="floor black_images lacks case"):
         score_file(tmp_path / "p.jsonl", known=known, floors={"black_images": write(tmp_path, "b.jsonl", blind[1:])})

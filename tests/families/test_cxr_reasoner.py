@@ -89,15 +89,36 @@ def test_late_fusion_is_the_average(one):
     torch.testing.assert_close(out.logits["fused"], (out.logits["image_only"] + out.logits["text_only"]) / 2)
 
 
-def test_maps_and_word_shares_are_one_attention(fused):
+def test_maps_and_word_shares_are_attentions_of_the_two_answers(fused):
     s, model = fused
-    studies = chest_studies(4, PX, views=2)
-    out = output(s, model, studies)
+    out = output(s, model, chest_studies(4, PX, views=2))
     assert out.maps_BCVhw.shape == (4, 14, 2, 3, 3)
-    torch.testing.assert_close(out.image_maps_BCVhw.sum((2, 3, 4)), torch.ones(4, 14))
-    total = out.maps_BCVhw.sum((2, 3, 4)) + out.words_BCL.sum(-1)
-    expected = 2.0 if s.config.fusion == "late" else 1.0  # late: two attentions, one over each
-    torch.testing.assert_close(total, torch.full((4, 14), expected))
+    torch.testing.assert_close(out.maps_BCVhw.sum((2, 3, 4)), torch.ones(4, 14))
+    torch.testing.assert_close(out.words_BCL.sum(-1), torch.ones(4, 14))
+
+
+@pytest.mark.parametrize("fusion", ["xattn", "concat"])
+def test_the_fused_answer_is_the_sum_of_the_two_and_what_the_fusion_adds(one, fusion):
+    s = subject(fusion=fusion)
+    model = s.model().eval()
+    with torch.no_grad():
+        model.heads["fused"].weight_COD.zero_()  # nothing beyond the sum
+        model.evidence.weight_C.uniform_(0.2, 1.0)
+        model.bridge["no_note_KD"].normal_()
+    prior = torch.logit(torch.tensor([s.processor.prevalence[name] for name in s.processor.labels]), eps=0.01)
+    with_and_without = [with_note(one, "fever and a bad cough"), with_note(one, None)]
+    out = output(s, model, with_and_without)
+    fused, image, text = (out.binary(head) for head in HEADS)
+    torch.testing.assert_close(fused[0], image[0] + model.evidence.weight_C * (text[0] - prior))
+    torch.testing.assert_close(fused[1], image[1], msg="no note, no evidence of it")
+    assert (text[1] - prior).abs().max() > 1e-3, "though the text head answers something there"
+
+
+def test_a_new_model_says_the_prevalence_once(fused):
+    s, model = fused
+    prior = torch.logit(torch.tensor([s.processor.prevalence[name] for name in s.processor.labels]), eps=0.01)
+    apart = output(s, model, chest_studies(4, PX)).binary("fused") - prior
+    assert apart.abs().mean() < 0.35
 
 
 def test_the_place_of_a_bright_patch_moves_the_map(one):
@@ -109,7 +130,7 @@ def test_the_place_of_a_bright_patch_moves_the_map(one):
     for corner in ((0, 0), (32, 32)):
         pixels = np.full((PX, PX), 40, np.uint8)
         pixels[corner[0] : corner[0] + 16, corner[1] : corner[1] + 16] = 250
-        maps.append(output(s, model, [with_film(one, pixels)]).image_maps_BCVhw[0, :, 0])
+        maps.append(output(s, model, [with_film(one, pixels)]).maps_BCVhw[0, :, 0])
     change = (maps[0] - maps[1]).abs().mean(0)
     assert change.max() > 1e-3
     lit = change[0, 0] + change[2, 2]
@@ -135,23 +156,6 @@ def test_the_view_is_told_to_the_model(one):
     s = subject()
     pa, lateral = s.scores(s.model(), [one, with_film(one, one.films[0].pixels, "LATERAL")])
     assert pa != lateral
-
-
-def test_modality_dropout_drops_as_often_as_it_says_and_never_both():
-    s = subject(drop_note=0.3, drop_film=0.2)
-    model = s.model().train()
-    torch.manual_seed(0)
-    batch = s.processor(chest_studies(400, PX))
-    has_note = batch.is_word_BL.any(1)
-    no_film, no_note = model._dropped(batch)
-    assert not (no_film & no_note).any()
-    assert not (no_film & ~has_note).any(), "a study without a note keeps its films"
-    assert no_note[~has_note].all()
-    assert abs(no_film[has_note].float().mean() - 0.2) < 0.06
-    assert abs(no_note[has_note].float().mean() - 0.3) < 0.06
-    no_film, no_note = model.eval()._dropped(batch)
-    assert not no_film.any()
-    assert torch.equal(no_note, ~has_note)
 
 
 @pytest.mark.parametrize("fusion", ["xattn", "gated", "concat"])
@@ -248,7 +252,7 @@ def test_word_shares_are_of_the_words_as_written():
     evidence = s.processor.evidence(output(s, s.model().eval(), studies), studies)[0]
     shares = evidence.words["Edema"]
     assert set(shares) == {"cough", ",", "fever", ";", "zzzq"}
-    assert 0 < sum(shares.values()) < 1
+    assert 0 < sum(shares.values()) < 1, "the marks of beginning and end have the rest"
     assert (
         s.processor.evidence(output(s, s.model().eval(), studies), [with_note(studies[0], None)])[0].words["Edema"]
         == {}
@@ -305,7 +309,7 @@ def test_a_frozen_tower_stays_as_it_was_loaded_and_a_random_one_may_not_be_froze
     before = {name: value.clone() for name, value in model.state_dict().items()}
     stage_step(s, model, stage, s.batch(chest_studies(4, PX)), steps=2)
     changed = {name.split(".")[0] for name, value in model.state_dict().items() if not torch.equal(value, before[name])}
-    assert changed == {"text", "bridge", "bridge_patches", "bridge_words", "fusion", "queries", "heads"}
+    assert changed == {"text", "bridge", "bridge_patches", "bridge_words", "fusion", "queries", "heads", "evidence"}
     for freeze, tower in (("encoders", "vision"), ("image", "vision"), ("text", "text")):
         with pytest.raises(MedleyError, match=f"the {tower} tower has random weights"):
             subject(freeze=freeze).config  # noqa: B018

@@ -255,9 +255,17 @@ def test_a_label_named_in_the_indication(clean, check_data, tmp_path, asked, sta
     assert "Consolidation is 1, and the text names it: Fever." in checks["text-names-labels"]["examples"][0]
 
 
-@pytest.mark.parametrize("retyped", [str, lambda text: text.upper().replace(". ", ".\n\n- ")])
+@pytest.mark.parametrize(
+    "retyped",
+    [
+        str,
+        lambda text: text.upper().replace(". ", ".\n\n- "),
+        lambda text: text.replace(" is ", " was ", 1),
+        lambda text: text.replace(". ", ". Again, ", 1),
+    ],
+)
 def test_the_same_report_across_parts(clean, check_data, tmp_path, retyped):
-    """A test study carries the report of a train patient, copied, or copied and laid out anew."""
+    """A test study carries the report of a train patient: copied, laid out anew, with a word changed, or one added."""
     theirs = max((case for case in clean.part("train") if sick(case)), key=lambda case: len(case.text["findings"]))
     ours = next(case for case in clean.part("test") if sick(case))
     report = {section: retyped(theirs.text[section]) for section in ("findings", "impression")}

@@ -112,11 +112,11 @@ def evaluate(medley, run) -> Callable[[], tuple[dict, str]]:
 
 
 def sentence(said: str, begin: str) -> str:
-    """The sentence of the first line that begins so; empty where there is none."""
-    return next((one for one in said.replace("\n", " ").split(". ") if one.startswith(begin)), "")
+    """The sentences of the first line that begin so; empty where there is none."""
+    return ". ".join(one for one in said.replace("\n", " ").split(". ") if one.startswith(begin))
 
 
-BEATS, DOES_NOT = "By more than its interval it beats", "Within its interval it does not beat"
+BEATS, DOES_NOT = "By more than its interval it beats", "It does not beat"
 
 
 def test_a_system_that_looks_beats_every_floor(answering, evaluate, film, note):
@@ -124,7 +124,7 @@ def test_a_system_that_looks_beats_every_floor(answering, evaluate, film, note):
     card, said = evaluate()
     for floor in ("the note alone", "itself on black images", "itself on another patient's images", "without the note"):
         assert floor in sentence(said, BEATS)
-    assert not any(words in said for words in (DOES_NOT, "It is worse", "Nothing is known"))
+    assert not any(words in said for words in (DOES_NOT, "it is worse", "Nothing is known", "Whether it beats"))
     assert card["metrics"]["f1_macro"]["value"] > 0.5
     assert all(warning.startswith("subgroups by") for warning in card["warnings"]), "66 studies make small ones"
 

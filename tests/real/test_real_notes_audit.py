@@ -56,3 +56,22 @@ def test_an_impression_read_as_an_indication_is_found(openi: Subject, real_data:
     notes = {f"c{i}": text for i, text in enumerate(impressions)}
     leaked = audit_notes(Subject(openi.cases, openi.labels, notes, "real", None, openi.parts))
     assert {1, 2, 3, 11} <= {row.number for row in leaked.failed}
+    assert 2 in [row.number for row in leaked.stopping]
+
+
+def test_clinical_notes_written_by_those_who_knew_stop_a_training(real_data: Path, tmp_path: Path) -> None:
+    """The notes of publications on 378 studies: they describe the film and name the diagnosis."""
+    from medley.data.cases import CaseTable
+    from medley.data.readers.covid_chestxray import read
+
+    root = real_data / "cxr_labels" / "covid_ieee8023"
+    if not root.is_dir():
+        pytest.skip(f"{root} is absent")
+    reading = read({"root": root})
+    table = CaseTable(tuple(reading.cases), tuple(reading.labels))
+    parts = make_split(table, by="stratified", seed=42).parts
+    audit = audit_notes(Subject(table.cases, table.labels, make_notes(table.cases, "real"), "real", None, parts))
+    assert [row.number for row in audit.stopping] == [2]
+    worst = audit.rows[1].details["over"][0]
+    assert worst["budget"] == "data.notes.leak_budget.macro"
+    assert worst["ci95"][0] > 0.70

@@ -189,6 +189,28 @@ def test_many_studies_go_on_past_the_ones_that_cannot_be_read(predictor, square_
     assert [a.prediction.case_id for a in answers if not isinstance(a, Skipped)] == ["a", "f"]
 
 
+@pytest.mark.parametrize(("lost", "alone"), [("LATERAL", False), ("PA", True)])
+def test_a_film_that_cannot_be_read_is_missing_and_told_and_the_study_is_answered(
+    predictor, square_films, tmp_path, lost, alone
+):
+    """As in training and scoring, where a study keeps the films that can be read."""
+    (tmp_path / "text.png").write_text("not a picture")
+    files = {view: square_films / f"000-{view}.png" for view in ("PA", "LATERAL")}
+    left = next(view for view in files if view != lost)
+    study = "+".join(f"{view}={tmp_path / 'text.png' if view == lost else file}" for view, file in files.items())
+    answer = predictor.predict(study)
+    assert answer.prediction.scores == predictor.predict(f"{left}={files[left]}").prediction.scores
+    assert [film.view for film in answer.films] == [left]
+    assert "answered without a film of this study" in answer.warnings[0]
+    assert "text.png" in answer.warnings[0]
+    assert ("no frontal film of this study was read" in answer.warnings[1]) is alone
+    [reason] = answer.as_json()["films_not_read"]
+    assert "it is a text file" in reason
+    with pytest.raises(MedleyError, match=r"text\.png.*; .*none\.png does not exist"):
+        predictor.predict(f"{tmp_path / 'text.png'}+{tmp_path / 'none.png'}")
+    assert predictor.predict(files["PA"]).unread == ()
+
+
 class LooksAtLight(torch.nn.Module):
     """A model whose attention is made by hand: each patch's share is its share of the film's light."""
 

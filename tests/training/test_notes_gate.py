@@ -88,22 +88,91 @@ def _audit(recipe, say=lambda _: None):
     return audit_before_training(open_source(recipe.data, 48), recipe.seed, say)
 
 
-def test_real_text_that_names_findings_is_told_and_does_not_stop(toy_recipe, draw_squares, tmp_path):
-    small = draw_squares(tmp_path, 60)
-    rows = []
-    for case in small.cases:
-        named = "eval for fracture" if case.labels["Fracture"] else "cough"
-        images = tuple(type(i)(i.view, i.path.split("/")[-1], i.sha256) for i in case.images)
-        rows.append(Case(**{**vars(case), "images": images, "text": {"indication": named}}))
-    table = write_cases(tmp_path / "cases.parquet", rows, small.labels)
-    write_splits(tmp_path / "splits.json", make_split(table, seed=1, fractions=(0.6, 0.2, 0.2)))
-    paths = {"cases": str(tmp_path / "cases.parquet"), "splits": str(tmp_path / "splits.json")}
+@pytest.fixture
+def with_text(toy_recipe, draw_squares, tmp_path):
+    """Builds the recipe of 60 square films whose notes are told(case) and nothing else."""
+
+    def build(told, synthetic=False, **notes):
+        small = draw_squares(tmp_path, 60)
+        rows = []
+        for case in small.cases:
+            images = tuple(type(i)(i.view, i.path.split("/")[-1], i.sha256) for i in case.images)
+            text = {"indication": told(case)} if told(case) else {}
+            rows.append(Case(**{**vars(case), "images": images, "text": text, "synthetic": synthetic}))
+        table = write_cases(tmp_path / "cases.parquet", rows, small.labels)
+        write_splits(tmp_path / "splits.json", make_split(table, seed=1, fractions=(0.6, 0.2, 0.2)))
+        paths = {"cases": str(tmp_path / "cases.parquet"), "splits": str(tmp_path / "splits.json")}
+        stages = {"joint": {"epochs": 1, "batch": 64}}
+        return toy_recipe(data={**paths, "notes": {"regime": "real", **notes}}, stages=stages)
+
+    return build
+
+
+def some_name_findings(case: Case) -> str:
+    """As real indications do: whoever asks names what is looked for, found or not."""
+    return "eval for fracture" if int(case.patient_id[-3:]) % 3 == 0 else "cough"
+
+
+def written_after_the_film(case: Case) -> str:
+    return "fell and broke a rib" if case.labels["Fracture"] else "cough"
+
+
+def test_real_text_that_names_findings_is_told_and_does_not_stop(with_text):
     said = []
-    verdict = _audit(toy_recipe(data={**paths, "notes": {"regime": "real"}}), said.append)
-    assert {1, 11} <= set(verdict["failed"])
+    verdict = _audit(with_text(some_name_findings), said.append)
+    assert verdict["failed"] == [1, 11]
     assert verdict["stops_training"] == []
     assert "does not stop the training" in said[0]
     assert not is_leaky(NotesConfig(regime="real"), verdict)
+
+
+def test_real_text_that_breaks_the_leak_budget_is_not_trained_on(with_text, tmp_path):
+    """One line: which label, by which probe, how much, the budget, and the three ways on."""
+    with pytest.raises(MedleyError) as caught:
+        train(with_text(written_after_the_film), tmp_path / "run")
+    message = str(caught.value)
+    assert "the audit fails check 2 (text alone stays in the budget): the probe '" in message
+    assert (
+        "' tells Fracture from the text alone with AUROC 1.000 [1.000, 1.000], over data.notes.leak_budget.label 0.85"
+        in message
+    )
+    assert "mend the notes, raise data.notes.leak_budget.label on purpose, which the run records, or train" in message
+    assert "--i-know-this-leaks, which marks the run" in message
+    assert "\n" not in message
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_budget_that_was_raised_on_purpose_lets_it_train_and_is_in_the_run(with_text, tmp_path):
+    run = train(with_text(written_after_the_film, leak_budget={"label": 1.0}), tmp_path / "run")
+    assert "label: 1.0" in (run / "config.yaml").read_text()
+    verdict = json.loads((run / "audit.json").read_text())
+    assert verdict["about"]["leak_budget"]["label"] == 1.0
+    assert json.loads((run / "data.json").read_text())["leaky"] is False
+
+
+def test_who_knows_may_train_on_real_text_that_leaks_and_the_run_is_marked(with_text, tmp_path):
+    said = []
+    run = train(with_text(written_after_the_film, i_know_this_leaks=True), tmp_path / "run", say=said.append)
+    assert json.loads((run / "data.json").read_text())["leaky"] is True
+    assert any("over data.notes.leak_budget.label 0.85" in line and "marked as leaky" in line for line in said)
+
+
+def test_real_notes_of_a_generated_table_are_refused_where_there_is_no_text(with_text):
+    with pytest.raises(MedleyError, match=r"regime is 'real', and this table is generated and has no indication.*sim"):
+        _audit(with_text(lambda _: None, synthetic=True))
+
+
+def test_text_of_a_generated_table_is_judged_as_generated(with_text):
+    with pytest.raises(MedleyError, match=r"fails check 1 \(no note names a finding\)"):
+        _audit(with_text(some_name_findings, synthetic=True))
+
+
+def test_no_note_in_a_real_table_is_said_and_is_no_pass(with_text):
+    said = []
+    assert _audit(with_text(lambda _: None), said.append)["passed"] is None
+    assert said == [
+        "notes audit: no study has a note, so there is nothing to audit, and the model learns from films alone"
+    ]
 
 
 def test_no_notes_no_audit(recipe):

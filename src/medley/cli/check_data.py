@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
@@ -11,6 +13,7 @@ if TYPE_CHECKING:
     from medley.data.checks.doctor import Examination
     from medley.data.checks.mend import Mended
 
+T = TypeVar("T")
 _COLOURS = {"ok": "green", "warning": "yellow", "failed": "red", "not applicable": "dim"}
 _SHOWN_EXAMPLES = 3
 
@@ -41,14 +44,15 @@ def check_data(
 ) -> None:
     """The data doctor: broken images, copies, leaks between parts, labels that cannot be, answers in the wrong place.
 
-    Exit 1 when a check failed. Nothing is changed; --fix writes a cleaned table beside the old one.
+    Exit 1 when a check failed, or when --out or --fix could not be written: what was found is printed all the same.
+    Nothing is changed; --fix writes a cleaned table beside the old one.
     """
-    import json
-
     from medley.cli.progress import ticker
     from medley.data.checks.doctor import examine
-    from medley.data.checks.mend import mend
+    from medley.data.checks.mend import mend, refuse_itself
 
+    if fix:
+        refuse_itself(cases, fix)
     with ticker() as tick:
         found = examine(
             cases,
@@ -60,15 +64,31 @@ def check_data(
             workers=workers,
             progress=tick,
         )
-    mended = mend(found, fix) if fix else None
-    if out:
-        _write(found, out)
+    if not as_json:
+        _print(found)
+    mended, cannot_fix = _attempt(lambda: mend(found, fix)) if fix else (None, None)
+    _, cannot_write = _attempt(lambda: _write(found, out)) if out else (None, None)
     if as_json:
         typer.echo(json.dumps(found.as_json() | ({"fix": mended.as_json()} if mended else {}), ensure_ascii=False))
     else:
-        _print(found, mended, out)
-    if found.failed:
+        _print_files(out if not cannot_write else None, mended)
+    for error in (cannot_fix, cannot_write):
+        if error:
+            typer.secho(f"medley: {error}", fg="red", err=True)
+    if found.failed or cannot_fix or cannot_write:
         raise typer.Exit(1)
+
+
+def _attempt(work: Callable[[], T]) -> tuple[T | None, str | None]:
+    """What was written, or why it could not be: an hour of decoding is not to be lost with it."""
+    from medley.core.errors import MedleyError
+
+    try:
+        return work(), None
+    except MedleyError as error:
+        return None, str(error)
+    except OSError as error:
+        return None, f"cannot write {error.filename}: {error.strerror or error}; make room, or name another place"
 
 
 def _write(found: Examination, out: Path) -> None:
@@ -87,8 +107,10 @@ def _write(found: Examination, out: Path) -> None:
     write_text(out / "near_duplicates.csv", text.getvalue())
 
 
-def _print(found: Examination, mended: Mended | None, out: Path | None) -> None:
+def _print(found: Examination) -> None:
     from rich.console import Console
+
+    from medley.core.counts import counted
 
     console = Console(highlight=False, markup=False, soft_wrap=True)  # a path that is broken over two lines is no path
     width = max(len(check.name) for check in found.checks)
@@ -105,12 +127,16 @@ def _print(found: Examination, mended: Mended | None, out: Path | None) -> None:
                 console.print(f"{'':<15}    -> {check.todo}")
     total = found.as_json()["totals"]
     console.print(
-        f"{len(found.table)} studies, {len(found.looks)} images: {total['failed']} checks failed, "
-        f"{total['warning']} warnings, {total['ok']} ok, {total['not applicable']} not applicable"
+        f"{counted(len(found.table), 'study')}, {counted(len(found.looks), 'image')}: "
+        f"{counted(total['failed'], 'check')} failed, {counted(total['warning'], 'warning')}, {total['ok']} ok, "
+        f"{total['not applicable']} not applicable"
     )
+
+
+def _print_files(out: Path | None, mended: Mended | None) -> None:
     if out:
-        console.print(f"{out / 'check_data.json'}, {out / 'near_duplicates.csv'}")
+        typer.echo(f"{out / 'check_data.json'}, {out / 'near_duplicates.csv'}")
     if mended:
         dropped = ", ".join(f"{count} x {why}" for why, count in mended.as_json()["dropped"].items()) or "nothing"
-        console.print(f"dropped: {dropped}")
-        console.print("written: " + ", ".join(map(str, mended.paths)))
+        typer.echo(f"dropped: {dropped}")
+        typer.echo("written: " + ", ".join(map(str, mended.paths)))

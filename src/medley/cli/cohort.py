@@ -20,6 +20,7 @@ def cohort(
     workers: Annotated[int | None, typer.Option("--workers", help="Processes; all cores where not given.")] = None,
 ) -> None:
     """Generate a cohort that knows its truth: films, reports, labels, masks. Stamped synthetic."""
+    from medley.core.counts import counted
     from medley.data.cohorts import cohort_of
 
     generate = cohort_of(family)
@@ -29,4 +30,5 @@ def cohort(
         table = generate(
             out, cases, seed, difficulty, px, workers, progress=lambda done: bar.update(task, completed=done)
         )
-    Console().print(f"{out / 'cases.parquet'}: {len(table)} studies, synthetic, difficulty {difficulty}, seed {seed}")
+    how = f"synthetic, difficulty {difficulty}, seed {seed}"
+    Console().print(f"{out / 'cases.parquet'}: {counted(len(table), 'study')}, {how}")

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
+    from rich.table import Table
+
     from medley.evaluation.compare.differences import Comparison, Difference
 
 _AVERAGES = ("auroc_macro", "auroc_micro", "ap_macro", "f1_macro", "ece", "brier", "ece_calibrated", "brier_calibrated")
@@ -56,16 +58,18 @@ def compare(
 def _print_tables(found: Comparison) -> None:
     """The averages that are read most, and AUROC label by label; the others are in --json and --out."""
     from rich.console import Console
-    from rich.table import Table
 
-    averages = Table("", "A", "B", _DIFFERENCE, "p", "Holm", box=None, pad_edge=False)
+    from medley.core.counts import counted
+
+    averages = _table("", "p", "least", "Holm")
     reasons: dict[str, list[str]] = {}
     for name, of in found.averages.items():
         if name in _AVERAGES or name.endswith("/auroc_macro"):
-            p = of.permutation.p if of.permutation else None
-            averages.add_row(name, *_cells(of), _p(p), _p(of.p_holm))
+            test = of.permutation
+            p, least = (test.p, test.smallest_p) if test else (None, None)
+            averages.add_row(name, *_cells(of), _p(p), _p(least), _p(of.p_holm))
             reasons.setdefault(of.difference.error or "", []).append(name)
-    labels = Table("AUROC", "A", "B", _DIFFERENCE, "DeLong p", "Holm", box=None, pad_edge=False)
+    labels = _table("AUROC", "DeLong p", "Holm")
     for label, metrics in found.per_label["fused"].items():
         of = metrics["auroc"]
         labels.add_row(label, *_cells(of), _p(of.delong.p if of.delong else None), _p(of.delong_p_holm))
@@ -75,25 +79,28 @@ def _print_tables(found: Comparison) -> None:
         console.print()
         console.print(table)
     typer.echo(
-        f"\nIntervals: {found.resamples} resamples of the patients. p: their answers exchanged at random "
-        f"{found.permutations} times, or in every way where these are fewer; Holm: adjusted for the other tests. "
-        f"Seed {found.seed}."
+        f"\nIntervals: {counted(found.resamples, 'resample')} of the patients. p: their answers exchanged at random, "
+        f"{counted(found.permutations, 'time')}, or in every way where these are fewer; least: the smallest p that "
+        f"these exchanges can give; Holm: adjusted for the other tests. Seed {found.seed}."
     )
     for reason, names in reasons.items():
         if reason:
             typer.echo(f"{', '.join(names)}: {reason}")
 
 
+def _table(first: str, *tests: str) -> Table:
+    """Numbers stay in one line, in 80 columns too; a name may be broken."""
+    from rich.table import Column, Table
+
+    numbers = (Column(name, no_wrap=True) for name in ("A", "B", _DIFFERENCE, *tests))
+    return Table(Column(first, overflow="fold"), *numbers, box=None, pad_edge=False, collapse_padding=True)
+
+
 def _cells(of: Difference) -> tuple[str, str, str]:
-    difference = of.difference
-    if difference.value is None:
-        return _value(of.a), _value(of.b), "null"
-    interval = f" [{difference.ci95[0]:+.3f}, {difference.ci95[1]:+.3f}]" if difference.ci95 else ""
-    return _value(of.a), _value(of.b), f"{difference.value:+.3f}{interval}"
+    from medley.evaluation.scorecard.numbers import NULL, number, said
 
-
-def _value(value: float | None) -> str:
-    return "—" if value is None else f"{value:.3f}"
+    values = (NULL if value is None else number(value) for value in (of.a, of.b))
+    return next(values), next(values), said(of.difference, "+")
 
 
 def _p(p: float | None) -> str:

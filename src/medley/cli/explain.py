@@ -44,24 +44,30 @@ def explain(
 
     from medley.cli.batch import read_requests
     from medley.cli.progress import console, ticker
-    from medley.core.errors import MedleyError
+    from medley.core.counts import counted
+    from medley.core.errors import MedleyError, choose
     from medley.core.files import write_json
     from medley.core.labels import require_labels
-    from medley.serving.answer import model_warnings
+    from medley.explain.methods import METHODS
+    from medley.serving.answer import model_warnings, unread_warnings
     from medley.serving.explaining.study import check_methods
     from medley.serving.explaining.study import explain as explain_study
     from medley.serving.predictor import load
 
+    methods = list(dict.fromkeys(method or ["queries"]))
+    for name in methods:
+        choose(name, METHODS, "method")
     requests = read_requests(studies or [], text, cases)
     if not requests:
         raise MedleyError("no study was named: give image files, or --cases F.csv")
     if (out / "explanations.json").exists():
         raise MedleyError(f"{out} holds explanations already, whose pictures would be mixed up; choose another --out")
-    predictor, methods = load(run), list(dict.fromkeys(method or ["queries"]))
+    predictor = load(run)
     check_methods(predictor, methods)
     targets = list(dict.fromkeys(require_labels(target or [], predictor.labels, "--target")))
     told: list[dict[str, Any]] = []
     skipped: list[dict[str, str]] = []
+    warned: list[str] = []
     with ticker() as tick:
         for number, request in enumerate(requests):
             try:
@@ -71,21 +77,24 @@ def explain(
                 continue
             finally:
                 tick("explaining", number + 1, len(requests))
+            warned += [f"{found[0].case_id}: {line}" for line in unread_warnings(found[0].unread, found[0].films)]
             for one in found:
                 told.append({**one.as_json(), **_save(one, out, number)})
                 if as_json:
                     typer.echo(json.dumps(told[-1], ensure_ascii=False))
     if not told:
-        raise MedleyError(f"none of {len(requests)} studies could be explained; first: {skipped[0]['reason']}")
+        many = f"none of {len(requests)} studies could be explained; first"
+        what = many if len(requests) > 1 else "the study could not be explained"
+        raise MedleyError(f"{what}: {skipped[0]['reason']}")
     for study in skipped:
         console.print(f"skipped {study['case_id']}: {study['reason']}", style="red")
     model = {name: predictor.facts[name] for name in ("run", "family", "medley", "stage")}
-    warnings = list(model_warnings(predictor.facts))
+    warnings = [*warned, *model_warnings(predictor.facts)]
     content = {"model": model, "warnings": warnings, "explanations": told, "skipped": skipped}
     write_json(out / "explanations.json", content)
     for warning in warnings:
         console.print(f"warning: {warning}", style="yellow")
-    console.print(f"explanations: {len(told)}, studies skipped: {len(skipped)}: {out}")
+    console.print(f"{counted(len(told), 'explanation')}, {counted(len(skipped), 'study')} skipped: {out}")
     if skipped:
         raise typer.Exit(1)
 

@@ -184,11 +184,14 @@ def _print(summary: dict[str, Any], as_json: bool) -> None:
     from rich.console import Console
     from rich.table import Table
 
+    from medley.core.counts import counted
+
     if as_json:
         typer.echo(json.dumps(summary, ensure_ascii=False))
         return
     console = Console(highlight=False, markup=False)
-    line = f"{summary['studies']} studies of {summary['patients']} patients, {summary['images']} images"
+    studies, patients = counted(summary["studies"], "study"), counted(summary["patients"], "patient")
+    line = f"{studies} of {patients}, {counted(summary['images'], 'image')}"
     console.print(f"{summary['out']}: {line}", soft_wrap=True)
     for what in ("views", "text"):
         if summary[what]:

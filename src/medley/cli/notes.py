@@ -41,6 +41,8 @@ def make(
     """Write one note a study and print how many have none, how long they are, and a few of them."""
     import json
 
+    from medley.core.counts import counted
+    from medley.core.records import INPUT_SECTIONS
     from medley.data.cases import read_cases
     from medley.data.notes import make_stamped_notes, write_notes
 
@@ -63,12 +65,13 @@ def make(
         typer.echo(json.dumps(summary, ensure_ascii=False))
         return
     stamp = f", lambda {strength:g}, seed {seed}, simulated" if regime == "sim" else ""
-    console.print(f"{out}: {count} studies, regime {regime}{stamp}", highlight=False)
+    console.print(f"{out}: {counted(count, 'study')}, regime {regime}{stamp}", highlight=False)
     if written:
         share = f"{summary['share_without_note']:.1%} without a note"
         console.print(f"{share}, {summary['mean_words']:.1f} words a note", highlight=False)
     else:
-        console.print("no study has a note", highlight=False)
+        lacking = f": the table has no {', '.join(INPUT_SECTIONS)}" if regime == "real" else ""
+        console.print(f"no study has a note{lacking}", highlight=False)
     if regime == "seed_leaky":
         console.print("these notes give the labels away: they are for medley notes audit to catch", highlight=False)
     for example in summary["examples"]:

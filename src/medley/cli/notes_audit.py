@@ -11,18 +11,15 @@ from medley.core.errors import MedleyError, UnreadableImage
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    import numpy as np
-
+    from medley.core.records import Case, Film
     from medley.data.cases import CaseTable
     from medley.data.notes import Notes
     from medley.data.source import Source
     from medley.evaluation.notes_audit.audit import Audit
-    from medley.evaluation.notes_audit.subject import Subject
     from medley.serving.predictor import Predictor
 
     Tick = Callable[[str, int, int], None]
 
-_MOST_FILMS = 1500
 _FILM_PX = 64
 
 
@@ -39,11 +36,11 @@ def audit_file(
     """The audit of a file of notes. Raises MedleyError where table, notes, split and run do not belong together."""
     from medley.core.config import build_config
     from medley.data.cases import read_cases
-    from medley.data.notes import read_notes, rewriter
+    from medley.data.notes import read_notes
     from medley.data.source import LeakBudget
     from medley.data.splits import read_splits
     from medley.evaluation.notes_audit.audit import audit_notes
-    from medley.evaluation.notes_audit.subject import Subject
+    from medley.evaluation.notes_audit.given import film_thumbnails, subject_of
 
     if bert is not None and not (bert / "config.json").is_file():
         raise MedleyError(f"--bert {bert}: no config.json is there; give a folder that save_pretrained wrote")
@@ -51,27 +48,22 @@ def audit_file(
     table, read = read_cases(cases), read_notes(notes)
     manifest = read_splits(splits, table) if splits else None
     trials, thumbnails = None, None
+    unreadable: list[Case] = []
     with ticker() as tick:
         opened = _open_run(run, table, read, cases, splits, tick) if run is not None else None
         if opened is not None:
             manifest = opened[1].manifest
-        parts = manifest.parts if manifest else None
-        of_split = {case_id for ids in parts.values() for case_id in ids} if parts else None
-        subject = Subject(
-            cases=tuple(case for case in table.cases if of_split is None or case.case_id in of_split),
-            labels=table.labels,
-            notes=read.notes,
-            regime=read.regime,
-            regenerate=rewriter(read.regime, read.strength, read.seed),
-            parts=parts,
-            seed=seed,
-        )
+        subject = subject_of(table.cases, table.labels, read, manifest.parts if manifest else None, seed)
         if opened is not None:
             from medley.serving.scoring.note_trials import note_trials
 
             trials = note_trials(*opened, subject, "test", tick)
-        elif films and subject.regenerate is not None:
-            thumbnails = _thumbnails(subject, tick)
+        elif films:
+            thumbnails = film_thumbnails(subject, lambda case: _first_film(case, unreadable), tick)
+    if foreign := len(read.notes.keys() - table.by_id.keys()):
+        console.print(f"{foreign} of {len(read.notes)} notes are of cases that {cases} lacks, and are left out")
+    if unreadable:
+        console.print(f"{len(unreadable)} films cannot be read and are left out of check 4")
     stamp = {**read.stamp, "table": table.digest, "split": manifest.digest if manifest else None}
     return audit_notes(subject, bounds, thumbnails=thumbnails, trials=trials, bert=bert, about=stamp)
 
@@ -95,30 +87,28 @@ def _open_run(
     return predictor, dataclasses.replace(source, notes=read.notes)
 
 
-def _thumbnails(subject: Subject, tick: Tick) -> dict[str, np.ndarray]:
-    """The first film of the labelled studies in 32x32; those that cannot be read are left out and counted."""
-    import numpy as np
-
+def _first_film(case: Case, unreadable: list[Case]) -> Film | None:
     from medley.data.preprocess.film import load_film
-    from medley.evaluation.floors.simple import thumbnails
 
-    found, unreadable = {}, 0
-    chosen = [case for case in subject.sample(_MOST_FILMS) if case.images]
-    for done, case in enumerate(chosen, start=1):
-        try:
-            film = load_film(case.images[0].path, _FILM_PX, case.images[0].view)
-        except (UnreadableImage, FileNotFoundError):
-            unreadable += 1
-            continue
-        found[case.case_id] = thumbnails(np.stack([film.pixels]))[0]
-        tick("reading films", done, len(chosen))
-    if unreadable:
-        console.print(f"{unreadable} of {len(chosen)} films cannot be read and are left out of check 4")
-    return found
+    if not case.images:
+        return None
+    try:
+        return load_film(case.images[0].path, _FILM_PX, case.images[0].view)
+    except (UnreadableImage, FileNotFoundError):
+        unreadable.append(case)
+        return None
 
 
 def _number(value: float) -> str:
     return f"{value:,.0f}" if value == int(value) else f"{value:.3f}"
+
+
+def _told(audit: Audit) -> str:
+    """Which of the failed checks stop a training, where not all do."""
+    if audit.stopping == audit.failed:
+        return ""
+    stopping = ", ".join(str(row.number) for row in audit.stopping)
+    return f"; of real text {f'check {stopping}' if stopping else 'none of them'} stops a training"
 
 
 def print_audit(audit: Audit) -> None:
@@ -137,10 +127,10 @@ def print_audit(audit: Audit) -> None:
     for row in audit.failed:
         typer.echo(f"check {row.number}, {row.name}: {row.advice}")
     if audit.failed:
-        typer.echo(f"failed: {len(audit.failed)} of {len(audit.rows)} checks")
+        typer.echo(f"failed: {len(audit.failed)} of {len(audit.rows)} checks{_told(audit)}")
     else:
-        unmade = sum(row.status == "not applicable" for row in audit.rows)
         if audit.passed is None:
             typer.echo("nothing was checked: no note to look at")
             return
-        typer.echo("passed" + (f"; {unmade} checks could not be made" if unmade else ""))
+        unmade = ", ".join(str(row.number) for row in audit.rows if row.status == "not applicable")
+        typer.echo("passed" + (f"; not made, and so not passed: check {unmade}" if unmade else ""))

@@ -49,6 +49,7 @@ def predict(
     from medley.cli.answers import answer_folder, check_out
     from medley.cli.batch import read_requests
     from medley.cli.progress import console
+    from medley.core.counts import counted
     from medley.core.errors import MedleyError
     from medley.serving.predictor import load
     from medley.serving.schemas import Skipped
@@ -61,6 +62,7 @@ def predict(
     predictor = load(run, unfinished=unfinished)
     skipped, warned = list[Skipped](), list[tuple[str, Sequence[str]]]()
     told = 0  # of the skipped; none is told before an answer, since alone they are the one error at the end
+    without = 0  # answers to which a film is missing
     with ExitStack() as stack:
         folder = stack.enter_context(answer_folder(out)) if out is not None else None
         for request, item in zip(requests, predictor.predict_many(requests), strict=True):
@@ -70,6 +72,7 @@ def predict(
                 skipped.append(item)
             else:
                 warned.append((item.prediction.case_id, item.warnings))
+                without += bool(item.unread)
                 if as_json:
                     typer.echo(json.dumps(item.as_json(), ensure_ascii=False))
                 elif out is None or len(requests) == 1:
@@ -87,29 +90,37 @@ def predict(
             for line in _warnings(warned):
                 console.print(line, style="yellow")
         console.print(f"{len(warned)} answered, {len(skipped)} skipped: {out}")
+    if without and len(requests) > 1:
+        line = f"{counted(without, 'study')} answered without a film that cannot be read: the warnings say which"
+        console.print(line, style="yellow")
     if skipped:
         raise typer.Exit(1)
 
 
 def _nothing(skipped: Sequence[Skipped], out: Path | None) -> str:
     """Why no study was answered, in a line."""
+    from medley.core.counts import counted
+
     told = [one.reason if one.case_id in one.reason else f"{one.case_id}: {one.reason}" for one in skipped[:_TOLD]]
     if len(skipped) == 1:
         return told[0]
     reasons = "; ".join(told)
     rest = len(skipped) - _TOLD
     more = f"; and {rest} more{f', listed in {out}' if out else ''}" if rest > 0 else ""
-    return f"none of {len(skipped)} studies could be answered: {reasons}{more}"
+    return f"none of {counted(len(skipped), 'study')} could be answered: {reasons}{more}"
 
 
 def _warnings(warned: Sequence[tuple[str, Sequence[str]]]) -> list[str]:
     """What is said of all answers once, then how many carry a warning of their own, and the first of these."""
+    from medley.core.counts import counted
+
     times = Counter(warning for _, warnings in warned for warning in dict.fromkeys(warnings))
     of_all = [warning for warning, count in times.items() if count == len(warned)] if len(warned) > 1 else []
     own = [(case_id, [w for w in warnings if w not in of_all]) for case_id, warnings in warned]
     own = [(case_id, warnings) for case_id, warnings in own if warnings]
     lines = [f"warning: {warning}" for warning in of_all]
     if own:
-        lines.append(f"{len(own)} of {len(warned)} answers carry a warning of their own (all are in answers.jsonl):")
+        answers = f"{len(own)} of {counted(len(warned), 'answer')}"
+        lines.append(f"{answers} with a warning of its own (all are in answers.jsonl):")
         lines += [f"  {case_id}: {warnings[0]}" for case_id, warnings in own[:_TOLD]]
     return lines

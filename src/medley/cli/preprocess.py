@@ -33,6 +33,7 @@ def films(
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+    from medley.core.counts import counted
     from medley.core.errors import MedleyError
     from medley.data.preprocess.batch import find_films, passed_over, preprocess_films
 
@@ -48,14 +49,15 @@ def films(
         counts["passed_over"] = dict(others.most_common())
         typer.echo(json.dumps(counts | {"skipped": [{"source": row.source, "error": row.error} for row in skipped]}))
     else:
-        typer.echo(f"{len(rows) - len(skipped)} films written to {out}; films.csv tells of each")
+        typer.echo(f"{counted(len(rows) - len(skipped), 'film')} written to {out}; films.csv tells of each")
         if doubtful:
-            typer.echo(f"{len(doubtful)} films with warnings; the first: {doubtful[0].source}: {doubtful[0].warnings}")
+            first = f"{doubtful[0].source}: {doubtful[0].warnings}"
+            typer.echo(f"{counted(len(doubtful), 'film')} with warnings; the first: {first}")
         if others:
             kinds = ", ".join(f"{ending or 'no ending'} {number}" for ending, number in others.most_common())
-            typer.echo(f"{others.total()} files passed over, which are no films: {kinds}")
+            typer.echo(f"{counted(others.total(), 'file')} passed over, not of a film: {kinds}")
         if skipped:
-            typer.echo(f"{len(skipped)} files skipped; the first: {skipped[0].error}")
+            typer.echo(f"{counted(len(skipped), 'file')} skipped; the first: {skipped[0].error}")
     if len(skipped) == len(rows):
         raise MedleyError(f"no film of {source} could be read; {out / 'films.csv'} says why")
     if skipped:

@@ -24,11 +24,11 @@ def quiet_lightning() -> None:
 
 @contextmanager
 def ticker() -> Iterator[Callable[[str, int, int], None]]:
-    """A bar for each thing that is being made: call it with (what, done, total)."""
+    """A bar for each thing that is being made: call it with (what, done, total). Where nobody looks nothing is said."""
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, transient=True) as bars:
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bars:
         tasks: dict[str, int] = {}
 
         def tick(what: str, done: int, total: int) -> None:

@@ -17,7 +17,9 @@ PRINTED = (
     "ap_macro",
     "f1_macro",
     "ece",
+    "ece_if_calibrated",
     "ece_calibrated",
+    "ece_calibrated_if_calibrated",
     "pointing_game",
     "trained_minus_randomised/pointing_game",
 )
@@ -27,6 +29,8 @@ def print_scores(card: Scorecard) -> None:
     """The headline on stderr; on stdout a line a metric, and a line a floor with what is above it."""
     from medley.cli.progress import console
     from medley.evaluation.scorecard.headline import METRIC, headline, ordered_floors
+    from medley.evaluation.scorecard.missing import why_no_floor
+    from medley.evaluation.scorecard.numbers import number
 
     console.print(headline(card))
     for name in PRINTED:
@@ -37,14 +41,14 @@ def print_scores(card: Scorecard) -> None:
         value = floor.get(METRIC)
         above = card.metrics.get(f"fused_minus_{name}/{METRIC}")
         beside = f"   the system is {_said(above, '+')} above it" if above and above.value is not None else ""
-        if name == "all_negative":  # whose other numbers look good where findings are rare
+        if name == "all_negative" and value is not None:  # whose other numbers look good where findings are rare
             called = ("f1_macro", "recall_macro", "specificity_macro", "accuracy_macro")
-            beside = "   " + ", ".join(f"{of} {floor[of]:.3f}" for of in called if floor.get(of) is not None)
-        typer.echo(f"{f'floor: {name}':<40} {'null' if value is None else f'{value:.3f}'}{beside}")
+            beside = "   " + ", ".join(f"{of} {number(floor[of] or 0)}" for of in called if floor.get(of) is not None)
+        shown = f"null: {why_no_floor(card, name, METRIC)}" if value is None else number(value)
+        typer.echo(f"{f'floor: {name}':<40} {shown}{beside}".rstrip())
 
 
 def _said(metric: Metric, sign: str = "") -> str:
-    if metric.value is None:
-        return f"null: {metric.error}"
-    interval = f" [{metric.ci95[0]:{sign}.3f}, {metric.ci95[1]:{sign}.3f}]" if metric.ci95 else ""
-    return f"{metric.value:{sign}.3f}{interval}"
+    from medley.evaluation.scorecard.numbers import said
+
+    return f"null: {metric.error}" if metric.value is None else said(metric, sign)

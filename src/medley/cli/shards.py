@@ -30,6 +30,7 @@ def shards(
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+    from medley.core.counts import counted
     from medley.core.errors import MedleyError
     from medley.data.cases import read_cases
     from medley.data.shards import build_shards
@@ -50,9 +51,10 @@ def shards(
         result = {"out": str(report.out), "px": px, "added": report.added, "kept": report.kept, "shards": report.shards}
         typer.echo(json.dumps(result | {"skipped": [vars(one) for one in report.skipped]}))
     else:
-        typer.echo(f"{stored} films of {px} px in {report.shards} shards under {out} ({report.added} new)")
+        films, shards = counted(stored, "film"), counted(report.shards, "shard")
+        typer.echo(f"{films} of {px} px in {shards} under {out} ({report.added} new)")
         if report.skipped:
-            listed = f"{len(report.skipped)} films skipped, listed in {out / 'skipped.csv'}"
+            listed = f"{counted(len(report.skipped), 'film')} skipped, listed in {out / 'skipped.csv'}"
             typer.echo(f"{listed}; the first: {report.skipped[0].reason}")
     if stored == 0:
         raise MedleyError(f"no film of {cases} could be read" if report.skipped else f"{cases} names no images")

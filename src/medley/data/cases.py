@@ -115,20 +115,51 @@ def write_cases(path: Path | str, cases: Sequence[Case], labels: Sequence[str]) 
 def read_cases(path: Path | str) -> CaseTable:
     """Read and validate a case table. Relative image paths are made absolute against the table's folder."""
     path = Path(path)
-    if not path.is_file():
-        raise MedleyError(f"{path} does not exist; `medley index` or `medley cohort` writes a case table")
+    _refuse_other_files(path)
     try:
         frame = pl.read_parquet(path)
     except (pl.exceptions.PolarsError, OSError) as error:
-        raise MedleyError(f"{path} is not a parquet table: {error}") from error
+        raise MedleyError(f"{path} is a damaged parquet table: {error}; write it anew") from error
     missing = [name for name in _FIXED if name not in frame.columns]
     if missing:
-        raise MedleyError(f"{path} is not a case table: it lacks the column {', '.join(missing)}")
+        lacks = f"it lacks the column {', '.join(missing)}"
+        raise MedleyError(f"{path} is a parquet table, but no case table: {lacks}; `medley index` writes one")
     labels = tuple(name.removeprefix("label/") for name in frame.columns if name.startswith("label/"))
     sections = [name.removeprefix("text/") for name in frame.columns if name.startswith("text/")]
     cases = tuple(_row_to_case(row, labels, sections, path.parent) for row in frame.iter_rows(named=True))
     _validate(cases, labels, path)
     return CaseTable(cases, labels, path)
+
+
+def _refuse_other_files(path: Path) -> None:
+    """MedleyError for whatever is no parquet file, with the command that makes a case table of it."""
+    if path.is_dir():
+        inside = path / "cases.parquet"
+        todo = (
+            f"name {inside}"
+            if inside.is_file()
+            else f"`medley index READER --root {path} --out cases.parquet` makes one"
+        )
+        raise MedleyError(f"{path} is a folder, not a case table: {todo}")
+    if not path.exists():
+        raise MedleyError(f"{path} does not exist; `medley index` or `medley cohort` writes a case table")
+    if not path.is_file():
+        raise MedleyError(f"{path} is a pipe or a device, not a case table")
+    with path.open("rb") as file:
+        head = file.read(4096)
+    if head.startswith(b"PAR1"):
+        return
+    todo = "`medley index READER --help` says how a dataset becomes a case table"
+    if not head:
+        what = "is empty (0 bytes)"
+    elif b"\0" in head:
+        what = "is no parquet file"
+    elif head.lstrip().startswith((b"{", b"[")):
+        what, todo = "is JSON", "a split manifest goes behind --splits, a case table is a cases.parquet"
+    else:
+        what = "is text"
+        todo = f"`medley index folder --root {path.parent} --csv {path} --out cases.parquet` makes one of a CSV"
+    raise MedleyError(f"{path} {what}, not a case table: {todo}")
 
 
 def _row_to_case(row: dict, labels: Sequence[str], sections: Sequence[str], folder: Path) -> Case:

@@ -124,13 +124,20 @@ def read_notes(path: Path | str) -> Notes:
     """Read what `write_notes` wrote. Raises MedleyError naming the file, the line and the rule that is broken."""
     path = Path(path)
     if not path.is_file():
-        raise MedleyError(f"{path} does not exist; `medley notes make` writes a file of notes")
+        what = "is a folder" if path.is_dir() else "does not exist"
+        raise MedleyError(f"{path} {what}; `medley notes make` writes a file of notes")
     try:
         lines = path.read_text(encoding="utf-8").split("\n")
     except UnicodeDecodeError as error:
-        raise MedleyError(f"{path} is not UTF-8 text: {error}") from error
+        raise MedleyError(
+            f"{path} is not UTF-8 text, so it is no file of notes, as `medley notes make` writes them: {error}"
+        ) from error
     rows = [(number, _json(line, f"{path}, line {number}")) for number, line in enumerate(lines, 1) if line.strip()]
-    if not rows or rows[0][1].get("format") != _FORMAT:
+    if not rows:
+        raise MedleyError(
+            f"{path} is empty, so not a file of notes: one begins with the stamp that `medley notes make` writes"
+        )
+    if rows[0][1].get("format") != _FORMAT:
         raise MedleyError(
             f"{path} is not a file of notes: its first line must be the stamp that `medley notes make` writes"
         )
@@ -139,6 +146,10 @@ def read_notes(path: Path | str) -> Notes:
     for key in set(head) ^ expected:
         what = "lacks" if key in expected else "has the unknown key"
         raise MedleyError(f"{path}, line 1: the stamp {what} '{key}'{nearest(key, expected - {key})}")
+    for key, kinds in (("strength", (int, float)), ("seed", int), ("count", int), ("regime", str)):
+        if not isinstance(head[key], kinds) or isinstance(head[key], bool):
+            kind = "a text" if kinds is str else "a number"
+            raise MedleyError(f"{path}, line 1: '{key}' of the stamp is {json.dumps(head[key])}; it must be {kind}")
     notes: dict[str, str | None] = {}
     for number, row in rows[1:]:
         where = f"{path}, line {number}"

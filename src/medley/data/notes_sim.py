@@ -52,8 +52,12 @@ def causal_table() -> CausalTable:
     return CausalTable(**parts, digest=hashlib.sha256(raw).hexdigest()[:16])
 
 
-def simulate_note(case: Case, strength: float, seed: int) -> str | None:
-    """One study's note, or None (a note is missing with the table's probability). Same seed, same note."""
+def simulate_note(case: Case, strength: float, seed: int, telling: int = 0) -> str | None:
+    """One study's note, or None (a note is missing with the table's probability). Same seed, same note.
+
+    Another `telling` is the same patient's story in other words: what is true of the patient stays, and whether there
+    is a note at all; which of it is told, in what order and wording, is drawn anew.
+    """
     table = causal_table()
     key = (case.patient_id, case.study_id)
     truth = generator(seed, "note truth", *key)
@@ -66,8 +70,9 @@ def simulate_note(case: Case, strength: float, seed: int) -> str | None:
     causes = findings | set(history)
     felt = [name for name in table.symptoms if truth.random() < _symptom(table, name, causes, strength)]
     symptoms = [] if truth.random() < table.silent else felt
-    text = _write(table, case, symptoms, history, generator(seed, "note words", *key))
-    return _manner(text, table.surface["shorthand"], generator(seed, "note manner", *key))
+    told = (*key, telling) if telling else key
+    text = _write(table, case, symptoms, history, generator(seed, "note words", *told))
+    return _manner(text, table.surface["shorthand"], generator(seed, "note manner", *told))
 
 
 def _findings(case: Case, seed: int) -> set[str]:

@@ -61,6 +61,9 @@ class NotesConfig(Config):
     """sim only: scales what the notes give away, 0 nothing, 1 the table of causes."""
     seed: int = 0
     """sim only: seeds the notes."""
+    reword: bool = True
+    """sim only, and no file: each epoch tells a training study's story in other words; its facts stay, and so do the
+    notes of dev and test."""
     file: str | None = None
     """A file of `medley notes make`, read instead of making them; it must be of this regime."""
     leak_budget: LeakBudget = LeakBudget()
@@ -147,6 +150,16 @@ class Source:
         """The case with these films read and its note."""
         return Study(case, tuple(self.read_film(image) for image in images), self.notes.get(case.case_id))
 
+    def note_told_again(self, case: Case, telling: int) -> str | None:
+        """The note of a case for training: as it is written (`telling` 0, and all notes but simulated ones), or the
+        same story in other words."""
+        config = self.config.notes
+        if not (config.regime == "sim" and config.reword and config.file is None):
+            return self.notes.get(case.case_id)
+        from medley.data.notes_sim import simulate_note
+
+        return simulate_note(case, config.strength, config.seed, telling)
+
     def targets(self, case: Case, seed: int) -> np.ndarray:
         """float32 [C] under the label policy; nan is masked."""
         return apply_policy(case.labels, self.labels, self.policy, seed, case.case_id)
@@ -199,7 +212,10 @@ def open_source(
     )
     for part in needed:
         if not source.parts.get(part):
-            raise MedleyError(f"{table.path}: the part '{part}' has no study with a film of {', '.join(config.views)}")
+            reasons = source.left_out(part).values() if part in source.parts else ()
+            why = next((f"; first: {reason}" for reason in reasons), "")
+            wanted = f"a film of {', '.join(config.views)} that can be read"
+            raise MedleyError(f"{table.path}: the part '{part}' has no study with {wanted}{why}")
     return source
 
 

@@ -17,10 +17,15 @@ class LabelwiseLinear(nn.Module):
         super().__init__()
         self.weight_COD = nn.Parameter(torch.empty(len(prevalence_C), outputs, dim))
         nn.init.trunc_normal_(self.weight_COD, std=0.02)
-        bias_CO = torch.zeros(len(prevalence_C), outputs)
-        bias_CO[:, 0 if outputs == 1 else 1] = torch.logit(prevalence_C, eps=0.01)
-        self.bias_CO = nn.Parameter(bias_CO)
+        self.bias_CO = nn.Parameter(prior_logits(prevalence_C, outputs))
 
     def forward(self, states_BCD: torch.Tensor) -> torch.Tensor:
         """Logits [B, C, O]."""
         return torch.einsum("bcd,cod->bco", states_BCD, self.weight_COD) + self.bias_CO
+
+
+def prior_logits(prevalence_C: torch.Tensor, outputs: int) -> torch.Tensor:
+    """Logits [C, O] of an answer that knows the prevalence alone."""
+    prior_CO = torch.zeros(len(prevalence_C), outputs)
+    prior_CO[:, 0 if outputs == 1 else 1] = torch.logit(prevalence_C, eps=0.01)
+    return prior_CO

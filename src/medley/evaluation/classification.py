@@ -15,6 +15,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from medley.core.counts import counted
 from medley.core.labels import NO_FINDING
 from medley.core.seeds import generator
 from medley.evaluation.ranking import Ranking, check, rank, ratio
@@ -166,5 +167,5 @@ def macro_labels(labels_NL: np.ndarray, names: Sequence[str]) -> tuple[list[int]
         if min(positives[column], negatives[column]) >= MIN_SUPPORT:
             columns.append(column)
         else:
-            left_out[name] = f"{positives[column]} positives, {negatives[column]} negatives"
+            left_out[name] = f"{counted(positives[column], 'positive')}, {counted(negatives[column], 'negative')}"
     return columns, left_out

@@ -93,7 +93,7 @@ def score_file(
     """
     if task is not None and task not in TASKS:
         raise MedleyError(f"unknown task '{task}'{nearest(task, TASKS)}")
-    predictions = read_any(path, task, known)
+    predictions = read_any(path, task, known.patients if known else None)
     task = task or predictions[0].task
     if task not in SCORERS:
         raise MedleyError(f"the task {task} has no scorecard yet; there is one for {', '.join(SCORERS)}")
@@ -124,20 +124,24 @@ def _of_floor(name: str, path: Path, task: str, predictions: Sequence[Prediction
         raise MedleyError(f"--floor {name}={path}: {name} is made here; give the floor another name")
     by_case = {prediction.case_id: prediction for prediction in predictions}
     patients = {case_id: prediction.patient_id for case_id, prediction in by_case.items()}
-    lines = read_predictions_csv(path, patients) if path.suffix.lower() == ".csv" else read_predictions(path, task)
+    lines = read_any(path, task, patients)
     return [
         replace(line, labels=by_case[line.case_id].labels) if line.case_id in by_case and not line.labels else line
         for line in lines
     ]
 
 
-def read_any(path: Path, task: str | None, known: KnownCases | None = None) -> list[Prediction]:
-    """Predictions of a file: a CSV by its name, else JSON lines."""
-    if path.suffix.lower() == ".csv":
-        if task not in (None, CSV_TASK):
-            raise MedleyError(f"{path}: a CSV holds predictions of {CSV_TASK}, not of {task}; write JSON lines")
-        return read_predictions_csv(path, known.patients if known else None)
-    return read_predictions(path, task)
+def read_any(path: Path, task: str | None, patients: Mapping[str, str] | None = None) -> list[Prediction]:
+    """Predictions of a file: a CSV by its name, else JSON lines. `patients` is case_id -> patient_id, for a CSV that
+    does not say it."""
+    ending = path.suffix.lower()
+    if ending in (".tsv", ".xlsx", ".xls", ".parquet"):
+        raise MedleyError(f"{path}: predictions are JSON lines (.jsonl) or a CSV separated by commas (.csv)")
+    if ending != ".csv":
+        return read_predictions(path, task)
+    if task not in (None, CSV_TASK):
+        raise MedleyError(f"{path}: a CSV holds predictions of {CSV_TASK}, not of {task}; write JSON lines")
+    return read_predictions_csv(path, patients)
 
 
 def stated_protocol(statements: Sequence[str]) -> dict[str, Any]:
@@ -172,7 +176,9 @@ def _with_truth(predictions: list[Prediction], path: Path, known: KnownCases | N
 
 
 def _fit(dev: FittedOn, task: str, known: KnownCases | None) -> tuple[Thresholds, Calibration | None]:
-    predictions = _with_truth(one_task(read_any(dev.path, task, known), task), dev.path, known, DEV)
+    predictions = _with_truth(
+        one_task(read_any(dev.path, task, known.patients if known else None), task), dev.path, known, DEV
+    )
     thresholds = fit_thresholds(predictions, dev.thresholds)  # type: ignore[arg-type]
     if dev.calibration == "none":
         return thresholds, None
@@ -195,8 +201,8 @@ def _warned(
     if lacking:
         protocol["studies_lacking"] = len(lacking)
         warnings.append(
-            f"{len(lacking)} of the {len(lacking) + len(predictions)} cases of {part} have no prediction and are in no "
-            f"number here: {named(lacking)}; scores flatter where the hard cases are missing"
+            f"without a prediction, and so in no number here: {len(lacking)} of the {len(lacking) + len(predictions)} "
+            f"cases of {part}: {named(lacking)}; scores flatter where the hard cases are missing"
         )
     unknown = sorted(set(predictions[0].scores) - set(known.labels)) if known else []
     if unknown:

@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from medley.core.counts import counted
 from medley.evaluation import statistics
 from medley.evaluation.findings.reasons import NO_RESAMPLES
 from medley.evaluation.statistics import Metric
@@ -26,7 +27,7 @@ def scored_labels(labels: Sequence[str]) -> tuple[list[str], dict[str, str]]:
     counts = Counter(labels)
     kept = [label for label in FOCAL if counts[label] >= MIN_LESIONS]
     why = {
-        label: f"{count} lesions, fewer than {MIN_LESIONS}" if label in FOCAL else "not focal"
+        label: f"{counted(count, 'lesion')}, fewer than {MIN_LESIONS}" if label in FOCAL else "not focal"
         for label, count in counts.items()
         if label not in kept
     }

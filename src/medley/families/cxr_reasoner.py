@@ -1,17 +1,19 @@
 """cxr_reasoner: a chest film is read together with the clinical note; 14 findings, each from the image alone, from the
 note alone, and from both.                                     Figure and results: docs/families/cxr_reasoner.md
 
-    films -- vision -- patches -+------------------ image queries -- image-only findings
-                                |
-                             fusion (patches read words, words read patches) -- fused queries -- findings + maps
-                                |
-    note --- text ---- words ---+------------------ text queries --- text-only findings
+    films -- vision -- patches -+-- image queries -- image-only findings + maps --+
+                                |                                                 |
+             fusion (patches read words, words read patches) -- fused queries ----+-- findings
+                                |                                                 |
+    note --- text ---- words ---+-- text queries --- text-only findings + words --+
 
 Shapes: B batch, V views, H W pixels, N patches a view, P = V * N, L words, D width, C labels, O outputs a label.
 
 Departures from the system it follows (multimodal-cxr-reasoning, 2026):
 - attention is over patches and words; there it was between two pooled vectors, which is a linear map
 - a study without a note is a learned state; there it was the sentence that had meant "no positive label" in training
+- the fused answer is what film and note say apart, added up as log-odds, and what the fusion finds beyond their sum;
+  there one vector of both had to learn anew what each alone already tells
 - one query a label gives the finding and its map; there one fused vector gave all 14
 - the towers' own mean and std; no flips (they swap left and right); a study is 1-2 views, read together
 - notes are never made from the labels' names: see data/notes.py
@@ -38,7 +40,7 @@ from medley.core.files import read_json, write_json
 from medley.core.labels import CHEXPERT_14
 from medley.core.records import VIEWS, Evidence, Prediction, Study
 from medley.core.stage import Objective, Stage
-from medley.decoders.classify import LabelwiseLinear
+from medley.decoders.classify import LabelwiseLinear, prior_logits
 from medley.encoders.films import stack_films
 from medley.encoders.published import published_config
 from medley.encoders.text import (
@@ -53,7 +55,7 @@ from medley.encoders.text import (
 )
 from medley.encoders.vision2d import VisionSpec, build_vision, describe_vision, sincos_2d
 from medley.fusion.cross_attention import Bidirectional
-from medley.fusion.gate import LabelGate
+from medley.fusion.evidence import LabelGate, LabelSum, drop_one
 from medley.fusion.queries import LabelQueries
 from medley.losses import multilabel as losses
 
@@ -164,6 +166,7 @@ SIZES: dict[str, dict[str, Any]] = {
         "vision_pretrained": False,
         "vision_level": -2,
         "text": None,
+        "text_layers": 1,
         "note_tokens": 64,
         "width": 128,
         "heads": 4,
@@ -212,9 +215,8 @@ class Output:
     """Logits of the three heads and where the label queries looked. O is 1, or 3 with `three_class`."""
 
     logits: Mapping[str, torch.Tensor]  # head -> [B, C, O]
-    maps_BCVhw: torch.Tensor  # share of the fused queries' attention on each patch
-    image_maps_BCVhw: torch.Tensor  # the same of the image-only queries
-    words_BCL: torch.Tensor  # share of the fused queries' attention on each word
+    maps_BCVhw: torch.Tensor  # share of the image queries' attention on each patch
+    words_BCL: torch.Tensor  # share of the text queries' attention on each word
     no_note_B: torch.Tensor  # the fusion saw films and no note
 
     def binary(self, head: str) -> torch.Tensor:
@@ -273,7 +275,7 @@ class CxrReasonerProcessor:
         return max(0, len(self.tokenizer(note, truncation=False, verbose=False)["input_ids"]) - self.config.note_tokens)
 
     def evidence(self, output: Output, studies: Sequence[Study]) -> list[Evidence]:
-        """The fused queries' attention on patches and on words."""
+        """The image queries' attention on patches and the text queries' on words: what the answers are read from."""
         maps_BCVhw = output.maps_BCVhw.detach().float().cpu().numpy()
         found = []
         for b, study in enumerate(studies):
@@ -338,49 +340,52 @@ class CxrReasoner(nn.Module):
         self.register_buffer("position_ND", sincos_2d(self.vision.grid, width), persistent=False)
 
         if config.fusion == "xattn":
-            self.fusion: nn.Module = Bidirectional(width, heads, config.fusion_layers, dropout)
-        else:  # concat and late have no parts of their own
-            self.fusion = LabelGate(width) if config.fusion == "gated" else nn.Identity()
+            self.fusion = Bidirectional(width, heads, config.fusion_layers, dropout)
 
         labels, outputs = len(processor.labels), 3 if config.three_class else 1
         prevalence_C = torch.tensor([processor.prevalence[name] for name in processor.labels])
-        names = [head for head in HEADS if not (head == "fused" and config.fusion == "late")]
+        late = config.fusion == "late"
+        names = [head for head in HEADS if not (late and head == "fused")]
         self.queries = nn.ModuleDict(
             {head: LabelQueries(labels, width, heads, config.query_layers, dropout) for head in names}
         )
-        self.heads = nn.ModuleDict({head: LabelwiseLinear(prevalence_C, width, outputs) for head in names})
+        prior_C = {"fused": torch.full_like(prevalence_C, 0.5)}  # it adds to answers that hold the prevalence already
+        self.heads = nn.ModuleDict(
+            {head: LabelwiseLinear(prior_C.get(head, prevalence_C), width, outputs) for head in names}
+        )
+        if config.fusion == "gated":
+            self.evidence: nn.Module = LabelGate(width)
+        elif not late:
+            self.evidence = LabelSum(prior_logits(prevalence_C, outputs))
 
     def forward(self, batch: Batch) -> Output:
         patches_BPD, is_patch_BP = self._patches(batch)
-        words_BLD, is_word_BL = self._words(batch)
-        image_BCD, image_maps_BCP = self.queries["image_only"](patches_BPD, is_patch_BP)
-        text_BCD, text_shares_BCL = self.queries["text_only"](words_BLD, is_word_BL)
-        logits = {"image_only": self.heads["image_only"](image_BCD), "text_only": self.heads["text_only"](text_BCD)}
+        words_BLD, is_word_BL, has_note_B = *self._words(batch), batch.is_word_BL.any(1)
+        image_BCD, maps_BCP = self.queries["image_only"](patches_BPD, is_patch_BP)
+        text_BCD, shares_BCL = self.queries["text_only"](words_BLD, is_word_BL)
+        image, text = (image_BCD, self.heads["image_only"](image_BCD)), (text_BCD, self.heads["text_only"](text_BCD))
+        logits = {"image_only": image[1], "text_only": text[1]}
 
-        no_film_B, no_note_B = self._dropped(batch)
+        no_film_B, no_note_B = drop_one(self.config.drop_film, self.config.drop_note, ~has_note_B, self.training)
         if self.config.fusion == "late":
-            logits["fused"] = (logits["image_only"] + logits["text_only"]) / 2
-            maps_BCP, shares_BCL = image_maps_BCP, text_shares_BCL
+            logits["fused"] = (image[1] + text[1]) / 2
         else:
             patches_BPD = torch.where(no_film_B[:, None, None], self.bridge["no_film_D"].to(patches_BPD), patches_BPD)
             words_BLD, is_word_BL = self._without_note(words_BLD, is_word_BL, no_note_B)
             if self.config.fusion == "xattn":
                 patches_BPD, words_BLD, *_ = self.fusion(patches_BPD, words_BLD, is_patch_BP, is_word_BL)
             tokens_BKD = torch.cat([patches_BPD, words_BLD], dim=1)
-            fused_BCD, attention_BCK = self.queries["fused"](tokens_BKD, torch.cat([is_patch_BP, is_word_BL], dim=1))
-            logits["fused"] = self.heads["fused"](fused_BCD)
-            if self.config.fusion == "gated":
-                alone = (logits["image_only"].detach(), logits["text_only"].detach())  # each head learns its own job
-                gated_BCO = self.fusion(image_BCD.detach(), text_BCD.detach(), *alone)
-                gated_BCO = torch.where(no_note_B[:, None, None], alone[0], gated_BCO)
-                logits["fused"] = logits["fused"] + torch.where(no_film_B[:, None, None], alone[1], gated_BCO)
-            maps_BCP, shares_BCL = attention_BCK.split([patches_BPD.shape[1], words_BLD.shape[1]], dim=-1)
+            together_BCD, _ = self.queries["fused"](tokens_BKD, torch.cat([is_patch_BP, is_word_BL], dim=1))
+            if self.training:  # each head learns its own job; of a trained model, gradients explain the whole answer
+                image, text = tuple(part.detach() for part in image), tuple(part.detach() for part in text)
+            apart_BCO = torch.where(no_note_B[:, None, None], image[1], self.evidence(image, text))
+            apart_BCO = torch.where(no_film_B[:, None, None], text[1], apart_BCO)
+            logits["fused"] = apart_BCO + self.heads["fused"](together_BCD)
 
         views, grid = batch.films_BV1HW.shape[1], self.vision.grid
         return Output(
             logits=logits,
             maps_BCVhw=maps_BCP.unflatten(-1, (views, *grid)),
-            image_maps_BCVhw=image_maps_BCP.unflatten(-1, (views, *grid)),
             words_BCL=shares_BCL,
             no_note_B=no_note_B & ~no_film_B,
         )
@@ -407,15 +412,6 @@ class CxrReasoner(nn.Module):
         is_learned_L = torch.arange(words_BLD.shape[1], device=words_BLD.device) < NO_NOTE_TOKENS
         words_BLD = torch.where(no_note_B[:, None, None], learned_LD.to(words_BLD), words_BLD)
         return words_BLD, torch.where(no_note_B[:, None], is_learned_L, is_word_BL)
-
-    def _dropped(self, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
-        """Which studies the fusion reads without films, and which without a note; never without both."""
-        no_note_B = ~batch.is_word_BL.any(1)
-        if not self.training:
-            return torch.zeros_like(no_note_B), no_note_B
-        draw_B = torch.rand(len(batch), device=no_note_B.device)  # one draw for both, so that one of the two stays
-        no_film_B = (draw_B < self.config.drop_film) & ~no_note_B
-        return no_film_B, no_note_B | (draw_B > 1 - self.config.drop_note)
 
 
 def objective(config: CxrReasonerConfig, processor: CxrReasonerProcessor) -> Objective:
@@ -455,8 +451,10 @@ def stages(config: CxrReasonerConfig, processor: CxrReasonerProcessor) -> tuple[
     """One stage: everything learns, the towers slowly or not at all."""
     rates = {f"{tower}.*": config.encoder_rate for tower in ("vision", "text") if tower not in config.frozen_towers}
     rates |= dict.fromkeys(("bridge*", "queries.*", "heads.*"), config.rate)
-    if config.fusion in ("xattn", "gated"):
+    if config.fusion == "xattn":
         rates["fusion.*"] = config.rate
+    if config.fusion != "late":
+        rates["evidence.*"] = config.rate
     return (
         Stage(
             "joint",

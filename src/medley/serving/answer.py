@@ -92,6 +92,14 @@ def _warnings(films: Sequence[ReadFilm], model: Mapping[str, Any]) -> Iterable[s
     yield from model_warnings(model)
 
 
+def unread_warnings(unread: Sequence[str], films: Sequence[ReadFilm]) -> Iterable[str]:
+    """What everybody must know who reads an answer or a picture of a study of which not all films were read."""
+    for reason in unread:
+        yield f"answered without a film of this study: {reason}"
+    if unread and all(film.view == "LATERAL" for film in films):
+        yield "no frontal film of this study was read: the answer is of a lateral film alone"
+
+
 def model_warnings(model: Mapping[str, Any]) -> Iterable[str]:
     """What everybody must know who reads an answer or a picture of this model; `model` are the Predictor's facts."""
     if not model["finished"]:

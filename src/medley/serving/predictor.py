@@ -7,7 +7,7 @@ answer = predictor.predict("pa.png+lat.png", text="Cough for two weeks.")
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,7 @@ from medley.data.preprocess.quality import film_quality, other_subject
 from medley.data.source import batches, group_views
 from medley.evaluation.fitted.calibration import Calibration
 from medley.evaluation.fitted.thresholds import Thresholds
-from medley.serving.answer import make_answer
+from medley.serving.answer import make_answer, unread_warnings
 from medley.serving.run_folder import NO_THRESHOLDS, open_run
 from medley.serving.schemas import Answer, ReadFilm, Skipped
 from medley.training.data import aggregate
@@ -71,11 +71,12 @@ class Request:
 
 @dataclass(frozen=True)
 class _Opened:
-    """A request whose films are read, in the groups that the model reads together."""
+    """A request whose films are read, in the groups that the model reads together; `unread` says why others are not."""
 
     case: Case
     groups: Sequence[tuple[ReadFilm, ...]]
     note: str | None
+    unread: tuple[str, ...]
 
 
 class Predictor:
@@ -107,28 +108,31 @@ class Predictor:
         return self.processor.labels
 
     def predict(self, study: str | Path | Sequence[str | Path], text: str | None = None) -> Answer:
-        """Answer one study (see `Request`). Raises MedleyError where its films or its text cannot be read."""
+        """Answer one study (see `Request`) from those of its films that can be read; the answer warns of the others.
+
+        Raises MedleyError where none of them can be read, or its text cannot.
+        """
         return self.answer(Request(study, text))
 
     def answer(self, request: Request) -> Answer:
-        """Answer one request. Raises MedleyError where its films or its text cannot be read."""
+        """Answer one request: as `predict`."""
         return self._answers([self._open(request)])[0]
 
     def predict_many(self, requests: Iterable[Request]) -> Iterator[Answer | Skipped]:
-        """Answer many studies, in order and several at a time; one that cannot be read is a `Skipped`, and the rest go
-        on."""
+        """Answer many studies, in order and several at a time; one of which nothing can be read is a `Skipped`, and the
+        rest go on."""
         for some in batches(list(requests), _STUDIES_AT_ONCE):
             opened = [self._open_or_skip(request) for request in some]
             answers = iter(self._answers([one for one in opened if isinstance(one, _Opened)]))
             for one in opened:
                 yield next(answers) if isinstance(one, _Opened) else one
 
-    def read(self, request: Request) -> tuple[list[Study], list[ReadFilm]]:
-        """The films of a request in the groups that the model reads together, each group a Study, and the same films
-        one by one. Raises MedleyError where they or the text cannot be read."""
+    def read(self, request: Request) -> tuple[list[Study], list[ReadFilm], tuple[str, ...]]:
+        """The films of a request in the groups that the model reads together, each group a Study; the same films one by
+        one; and why others of the study cannot be read. Raises MedleyError where none of them can, or the text."""
         opened = self._open(request)
         studies = [Study(opened.case, tuple(one.film for one in group), opened.note) for group in opened.groups]
-        return studies, [film for group in opened.groups for film in group]
+        return studies, [film for group in opened.groups for film in group], opened.unread
 
     def _open_or_skip(self, request: Request) -> _Opened | Skipped:
         try:
@@ -137,15 +141,25 @@ class Predictor:
             return Skipped(request.name(), str(error))
 
     def _open(self, request: Request) -> _Opened:
-        """Films are read in the groups and the order of training and scoring, so that the answers are the same."""
+        """Films are read in the groups and the order of training and scoring, so that the answers are the same. As
+        there, one that cannot be read is missing, and the study is where all are."""
         name = request.name()
         if request.fault is not None:
             raise MedleyError(request.fault)
         if not request.films():
             raise MedleyError("a study needs at least one image file")
-        films = [self._read(file, view) for view, file in request.films()]
+        films: list[ReadFilm] = []
+        unread: list[str] = []
+        for view, file in request.films():
+            try:
+                films.append(self._read(file, view))
+            except UnreadableImage as error:
+                unread.append(str(error))
+        if not films:
+            raise UnreadableImage("; ".join(unread))
         case = Case(name, patient_id=name, study_id=name, source="predict")
-        return _Opened(case, group_views(films, self.processor.views, self.recipe.data), clean_note(request.text, name))
+        groups = group_views(films, self.processor.views, self.recipe.data)
+        return _Opened(case, groups, clean_note(request.text, name), tuple(unread))
 
     def _read(self, file: Path, said: str | None) -> ReadFilm:
         """A film at the model's size and at one to look at. Without a view said, the picture may tell a lateral."""
@@ -175,7 +189,7 @@ class Predictor:
         films = [film for group in opened.groups for film in group]
         whole = aggregate(predictions, self.recipe.evaluate.aggregation)
         maps = {name: tuple(m for part in evidence for m in part.maps[name]) for name in self.labels}
-        remarks = []
+        remarks = list(unread_warnings(opened.unread, films))
         if len(films) > self.processor.views:
             views = self.processor.views
             remarks.append(f"{len(films)} films, of which {views} are read at a time: the answer pools the groups")
@@ -184,7 +198,8 @@ class Predictor:
         if self.thresholds is None:
             remarks.append(self.unfitted)
         pooled, has_note = Evidence(maps, evidence[0].words), opened.note is not None
-        return make_answer(whole, films, pooled, self.thresholds, self.calibration, has_note, self.facts, remarks)
+        answer = make_answer(whole, films, pooled, self.thresholds, self.calibration, has_note, self.facts, remarks)
+        return replace(answer, unread=opened.unread)
 
     @torch.inference_mode()
     def run(self, studies: Sequence[Study]) -> tuple[list[Prediction], list[Evidence]]:

@@ -38,6 +38,7 @@ class Answer:
     model: Mapping[str, Any]
     heatmaps: Mapping[str, tuple[np.ndarray, ...]]
     picture: str | None = None  # where its picture was saved, relative to the folder of the answers
+    unread: tuple[str, ...] = ()  # why other films of the study are not among `films`
 
     def as_json(self) -> dict[str, Any]:
         """Plain JSON: findings, ranked differential, evidence, quality, warnings, model.
@@ -69,6 +70,7 @@ class Answer:
                 "top_note_words": {f.label: list(f.top_note_tokens) for f in self.findings if f.top_note_tokens},
             },
             "quality": [dict(one.quality) for one in self.films],
+            "films_not_read": list(self.unread),
             "warnings": list(self.warnings),
             "model": {"version" if key == "medley" else key: value for key, value in self.model.items()},
         }

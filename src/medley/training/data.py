@@ -47,9 +47,10 @@ class TrainingData:
         return [(case, group) for case in self.source.parts[part] for group in self.source.groups(case, per_study)]
 
     def read(self, epoch: int, example: int) -> Example:
-        """A training example; its augmentation is keyed by (seed, epoch, case, place of the film in it)."""
+        """A training example; its augmentation is keyed by (seed, epoch, case, place of the film in it), and a
+        simulated note is told anew each epoch."""
         case, images = self.train[example]
-        study = self.source.study(case, images)
+        study = dataclasses.replace(self.source.study(case, images), note=self.source.note_told_again(case, epoch))
         if self.augment:
             films = []
             for image, film in zip(images, study.films, strict=True):

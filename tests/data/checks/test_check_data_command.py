@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 from dataclasses import replace
 
@@ -78,13 +79,46 @@ def test_bad_input_is_one_line(clean, medley, tmp_path):
     table = clean / "cohort/cases.parquet"
     for arguments, words in (
         ((tmp_path / "no.parquet",), "does not exist"),
+        ((clean / "cohort",), f"is a folder, not a case table: name {table}"),
+        ((tmp_path,), "is a folder, not a case table: `medley index READER"),
+        ((clean / "splits.json",), "a split manifest goes behind --splits"),
+        ((table, "--splits", table), "is not JSON"),
+        ((table, "--fix", table), "is the table itself; name a new file"),
         ((table, "--splits", tmp_path / "no.json"), "does not exist"),
         ((table, "--recipe", tmp_path / "no.yaml"), "does not exist"),
-        ((table, "--reference", tmp_path / "no.csv"), "does not exist"),
+        ((table, "--reference", tmp_path / "no.csv"), "is no file; --reference names a CSV"),
     ):
         code, _, said = medley("check-data", *arguments, "--workers", "1")
         assert (code, said.strip().count("\n")) == (2, 0), said
         assert words in said
+
+
+def test_what_was_found_is_printed_where_it_cannot_be_written(clean, medley, tmp_path, monkeypatch):
+    """A full disk costs the files and not the hour of decoding."""
+    table = spoil(clean, tmp_path, lambda i, case: replace(case, images=()))
+
+    def full(path, *_):
+        raise OSError(errno.ENOSPC, "No space left on device", str(path))
+
+    monkeypatch.setattr("medley.core.files.write_text", full)
+    monkeypatch.setattr("medley.data.checks.mend.write_text", full)
+    code, said, err = medley("check-data", table, "--out", tmp_path / "out", "--fix", tmp_path / "fixed.parquet")
+    assert code == 1
+    assert "40 studies, 0 images: 0 checks failed" in said
+    assert err.strip().splitlines() == [
+        f"medley: cannot write {path}: No space left on device; make room, or name another place"
+        for path in (tmp_path / "fixed.dropped.csv", tmp_path / "out/check_data.json")
+    ]
+    code, said, err = medley("check-data", table, "--out", tmp_path / "out", "--json")
+    assert (code, json.loads(said)["totals"]["failed"], len(err.strip().splitlines())) == (1, 0, 1)
+    monkeypatch.undo()
+    (tmp_path / "file").touch()
+    code, said, err = medley("check-data", table, "--out", tmp_path / "file")
+    assert (code, err.lstrip()) == (
+        1,
+        f"medley: cannot write {tmp_path / 'file/check_data.json'}: {tmp_path / 'file'} is not a folder\n",
+    )
+    assert "same-text-across-parts" in said
 
 
 def test_a_misspelt_check_is_named_with_the_nearest(clean):

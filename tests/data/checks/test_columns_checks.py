@@ -61,8 +61,19 @@ def test_nothing_to_compare_with():
 
 def test_a_reference_that_is_none(tmp_path):
     table = table_with(range(4))
-    with pytest.raises(MedleyError, match="does not exist"):
-        check_columns(table, tmp_path / "no.csv")
+    for path in (tmp_path / "no.csv", tmp_path):
+        with pytest.raises(MedleyError, match="is no file; --reference names a CSV"):
+            check_columns(table, path)
+    for text, said in (
+        ("case_id\tFracture\ncase1\t1\n", "its columns are parted by"),
+        (
+            "case_id,Fracture\ncase1,1,0\n",
+            "more fields than the header's 2: 1 row left out, first t.csv line 2; mend them",
+        ),
+    ):
+        (tmp_path / "t.csv").write_text(text, encoding="utf-8")
+        with pytest.raises(MedleyError, match=said):
+            check_columns(table, tmp_path / "t.csv")
     (tmp_path / "a.csv").write_text("case,Edema\n1,1\n", encoding="utf-8")
     with pytest.raises(MedleyError, match="lacks a column case_id"):
         check_columns(table, tmp_path / "a.csv")

@@ -17,6 +17,7 @@ from medley.data.checks.duplicates import (
     SAME_PIXELS,
     Pair,
     check_duplicates,
+    crowd_of,
     find_pairs,
     mirrored_pairs,
 )
@@ -174,13 +175,74 @@ def test_a_pair_that_may_be_strangers_is_a_warning_and_fails_nothing(views, corr
         assert ("look at these" in check.todo) is not sure
 
 
+def test_the_limit_rises_with_the_crowd_of_generated_films_and_real_ones_keep_theirs(tmp_path, monkeypatch):
+    """Strangers of one drawing come nearer the more there are; a clean cohort of any size fails nothing."""
+    assert crowd_of(3000) == 0
+    assert crowd_of(40_000) == pytest.approx(0.08)
+    one, other = (Look(f"case{i}", f"{i}.png", "LATERAL") for i in range(2))
+    assert Pair(one, other, NEAR, SURE_FILM + 0.01).sure
+    assert not Pair(one, other, NEAR, SURE_FILM + 0.01, crowd=crowd_of(40_000)).sure
+    assert Pair(one, other, NEAR, 0.99, crowd=crowd_of(10**7)).sure, "a copy is found in any crowd"
+    table, _ = pairs_of(tmp_path, [("p", FILMS[0], "a.png"), ("q", jpeg(FILMS[0]), "b.png")])
+    monkeypatch.setattr("medley.data.checks.duplicates.crowd_of", lambda films: 0.01 * films)
+    for generated, crowd in (((), 0.0), (("case0",), 0.0), (("case0", "case1"), 0.02)):
+        [pair] = find_pairs(look_at_all(table), generated=generated)
+        assert (pair.crowd, pair.real) == (crowd, crowd == 0)
+
+
+def test_generated_strangers_that_look_alike_give_nobody_work():
+    looks = [Look(f"case{i}", f"{i}.png", "LATERAL") for i in range(2)]
+    cases = {f"case{i}": a_case(i) for i in range(2)}
+    for real, todo in ((True, "look at these"), (False, "nothing need be done")):
+        _, between, _ = check_duplicates([Pair(*looks, NEAR, 0.82, real=real)], cases, None)
+        assert between.status == "warning"
+        assert todo in between.todo
+
+
 def test_sure_pairs_and_pairs_to_look_at_are_counted_apart():
     looks = [Look(f"case{i}", f"{i}.png", "LATERAL") for i in range(4)]
     pairs = [Pair(looks[0], looks[1], NEAR, 0.82), Pair(looks[2], looks[3], NEAR, 0.97)]
     _, between, _ = check_duplicates(pairs, {f"case{i}": a_case(i) for i in range(4)}, None)
     assert (between.status, between.count) == ("failed", 1)
     assert "0.970" in between.examples[0]
-    assert "1 pairs under two patient ids look alike" in between.says
+    assert "1 pair of one film under two patient ids (0 exact)" in between.says
+    assert "1 pair under two patient ids to look at" in between.says
+
+
+def test_both_parts_of_a_pair_are_named():
+    looks = [Look(f"case{i}", f"{i}.png", "PA") for i in range(6)]
+    pairs = [Pair(looks[i], looks[i + 1], NEAR, 0.97) for i in (0, 2, 4)]
+    parts = dict(zip((look.case_id for look in looks), ("test", "dev", "dev", "test", "train", "dev"), strict=True))
+    across, _, _ = check_duplicates(pairs, {f"case{i}": a_case(i) for i in range(6)}, parts)
+    assert "3 pairs of one film in two parts (dev and test 2, train and dev 1)" in across.says
+    assert [line.partition(":")[0] for line in across.examples] == ["test and dev", "dev and test", "train and dev"]
+
+
+def test_of_identical_films_the_one_that_is_in_a_part_is_told(tmp_path):
+    """The first of two identical films is in no part: its copy in train still leaks into test."""
+    film, stranger = FILMS[:2]
+    films = [("p", film, "a.png"), ("q", film, "b.png"), ("r", jpeg(film), "c.png"), ("s", stranger, "d.png")]
+    table, _ = pairs_of(tmp_path, films)
+    for part_of in (
+        {"case1": "train", "case2": "test", "case3": "dev"},
+        {"case0": "dev", "case1": "train", "case2": "test", "case3": "dev"},
+    ):
+        pairs = find_pairs(look_at_all(table), part_of=part_of)
+        told = {frozenset((pair.one.case_id, pair.other.case_id)) for pair in pairs if pair.kind == NEAR}
+        assert told == {frozenset((case_id, "case2")) for case_id in part_of if case_id in ("case0", "case1")}
+        across, _, _ = check_duplicates(pairs, table.by_id, part_of)
+        assert "train and test 1" in across.says
+
+
+def test_a_chain_of_many_identical_films_joins_all_its_parts(monkeypatch):
+    """Only neighbours of a large group are told: those in parts come first, with none between that is in no part."""
+    monkeypatch.setattr("medley.data.checks.duplicates._TELL_ALL", 3)
+    looks = [Look(f"case{i}", f"{i}.png", "PA", pixel_sha256="same", thumb=THUMBS[0]) for i in range(6)]
+    part_of = {"case1": "test", "case3": "train"}
+    across, _, _ = check_duplicates(
+        find_pairs(looks, part_of=part_of), {f"case{i}": a_case(i) for i in range(6)}, part_of
+    )
+    assert (across.status, across.count) == ("failed", 1)
 
 
 def test_mirrored_copies_are_known_as_such(tmp_path):

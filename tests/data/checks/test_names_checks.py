@@ -87,6 +87,24 @@ def test_dicom_words_are_read_in_sequences_and_names_of_persons_and_places_are_n
     assert read_header(str(tmp_path / "b.dcm"), "DICOM").texts == header.texts
 
 
+def test_damaged_elements_are_counted_and_a_header_that_has_them_is_not_found_clean(tmp_path):
+    dataset = Dataset()
+    dataset.StudyDescription = "Chest film"
+    dataset.ImagerPixelSpacing = [0.143, 0.143]
+    dcmwrite(tmp_path / "a.dcm", dataset, implicit_vr=False, little_endian=True)
+    broken = (tmp_path / "a.dcm").read_bytes().replace(b"DS", b"FD")  # a length that is no multiple of eight
+    (tmp_path / "b.dcm").write_bytes(broken)
+    headers = [read_header(str(tmp_path / f"{name}.dcm"), "DICOM") for name in "ab"]
+    assert [header.damaged for header in headers] == [(), ("ImagerPixelSpacing",)]
+    table = a_table([a_case(i, labels={"Pneumonia": float(i)}) for i in range(2)], LABELS)
+    looks = [Look(f"case{i}", f"{i}.dcm", "PA", header=header) for i, header in enumerate(headers)]
+    check = check_headers(table, looks)
+    assert (check.status, check.count) == ("warning", 1)
+    assert "1 element of 1 header cannot be read and were not searched" in check.says
+    assert check.examples == ("1.dcm: ImagerPixelSpacing",)
+    assert check_headers(table, looks[:1]).status == "ok"
+
+
 def test_the_header_of_a_jpeg_has_its_comment_and_its_compression(tmp_path):
     path = tmp_path / "a.jpg"
     Image.fromarray((draw_film(1, 48) * 255).astype("uint8")).save(path, quality=60, comment="edema", dpi=(254, 254))

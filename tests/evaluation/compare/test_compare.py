@@ -283,9 +283,7 @@ def test_the_reader_may_go_by_another_name_where_the_table_is_the_same(good, mak
 
 def test_unlike_cases_patients_and_truths_are_refused(good, make, system):
     cases = make(240)
-    refuses(
-        good, system("fewer", [*cases[:-1], replace(cases[-1], case_id="x")]), "1 cases are in A only, 't239'", "'x'"
-    )
+    refuses(good, system("fewer", [*cases[:-1], replace(cases[-1], case_id="x")]), "1 case in A only: 't239'", "'x'")
     moved = [replace(one, patient_id=f"new-{one.patient_id}") for one in cases]
     refuses(good, system("moved", moved), "case 't0' is of patient 't-patient0' in A and 'new-t-patient0' in B")
     value = cases[7].labels["Edema"]

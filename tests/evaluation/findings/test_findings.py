@@ -240,7 +240,7 @@ def test_the_headline_says_which_floors_are_beaten(test_part) -> None:
     assert "mean over 5 labels of 200 studies" in said
     assert "it beats the constant answer (0.500) and the note alone" in said
     assert "does not beat a linear probe on 32×32 thumbnails" in said
-    assert "It is worse, by more than its interval, than black image" in said
+    assert "By more than its interval it is worse than black image" in said
     assert "Nothing is known against nearest" in said
 
 
@@ -375,3 +375,9 @@ def test_whatever_comes_in_a_number_has_an_interval_or_a_reason(make, seed: int)
             assert metric.error or name.endswith("if_calibrated"), name
         else:
             assert metric.ci95[0] <= metric.ci95[1], name
+
+
+def test_intervals_of_a_handful_of_resamples_are_warned_of(test_part) -> None:
+    for resamples, warned in ((20, True), (100, False), (0, False)):
+        warnings = score(test_part, bootstrap=resamples).warnings
+        assert any("intervals of 20 resamples: too few" in line for line in warnings) is warned

@@ -147,7 +147,7 @@ def test_ages_that_are_none_are_named_and_nan_is_not_known(make) -> None:
     test = told(make(200), age_years=[30, 50, float("nan"), 300])
     card = score(test)
     assert card.subgroups["age"].not_stated == 100
-    assert any("50 studies state an age_years that is no age" in w and "'t3' with 300" in w for w in card.warnings)
+    assert any("50 studies with an age_years that is no age" in w and "'t3' with 300" in w for w in card.warnings)
 
 
 def test_of_very_many_groups_the_smallest_stand_together(make) -> None:

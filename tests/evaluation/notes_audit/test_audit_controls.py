@@ -11,7 +11,8 @@ from medley.core.errors import MedleyError
 from medley.core.records import Case
 from medley.data.source import LeakBudget
 from medley.evaluation.notes_audit.audit import audit_notes
-from medley.evaluation.notes_audit.probes import fit_text_probes, text_in_budget
+from medley.evaluation.notes_audit.budget import text_in_budget
+from medley.evaluation.notes_audit.probes import fit_text_probes
 from medley.evaluation.notes_audit.subject import FAILED, NAMES, NOT_APPLICABLE, PASSED, Subject
 
 

@@ -56,6 +56,11 @@ BAD = {
     "empty": ("", "is empty; its first row must name the columns"),
     "header alone": (HEAD, "no row below its header"),
     "binary": (b"\x89PNG\r\n\x1a\n\x00\xff", "is not a text file in UTF-8"),
+    "tabs": (
+        "case_id\tpatient_id\tscore/Edema\na\tp\t0.5\n",
+        "its columns are separated by tabs; write it with commas",
+    ),
+    "bars": ("case_id|patient_id|score/Edema\na|p|0.5\n", "separated by '|'"),
     "semicolons": ("case_id;patient_id;score/Edema\na;p;0,5\n", "separated by semicolons"),
     "no case": ("patient_id,score/Edema\np,0.5\n", "the column 'case_id' is missing"),
     "no patient": ("case_id,score/Edema\na,0.5\n", "the column 'patient_id' is missing; studies of one patient"),

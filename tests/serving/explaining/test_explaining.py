@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 
+import numpy as np
 import pytest
 import torch
 
@@ -13,6 +14,7 @@ from medley.core.files import write_json
 from medley.data.cases import read_cases, write_cases
 from medley.data.splits import make_split, write_splits
 from medley.explain import methods, score
+from medley.serving.explaining import run as explaining
 from medley.serving.explaining.marked import maps_of, marked_studies, random_model
 from medley.serving.explaining.run import score_run
 from medley.serving.scoring import run as scoring
@@ -75,6 +77,31 @@ def test_every_method_and_every_floor_has_its_numbers(scores, tmp_path):
     assert scores.per_label["Fracture"]["iou"].value == pytest.approx(scores.metrics["iou"].value)
     write_json(tmp_path / "facts.json", scores.facts)  # it goes into the scorecard
     assert json.loads((tmp_path / "facts.json").read_text())["randomised_check"]["models"] == 5
+
+
+@pytest.mark.parametrize("asked", [["queries", "hirescam"], ["hirescam", "queries"]])
+def test_the_best_method_is_the_best_on_dev_whatever_it_is_worth_where_it_is_scored(
+    predictor, source, monkeypatch, asked
+):
+    """HiResCAM points into every lesion of dev and into none of test, the queries the reverse."""
+    dev = {case.case_id for case in source.parts["dev"]}
+
+    def made_up(predictor, marked, method, model=None):
+        points = (marked.lesions.case_ids[0] in dev) == (method == "hirescam")
+        masks = marked.lesions.masks_PX.reshape(-1, score.SQUARE_PX, score.SQUARE_PX).astype(np.float32)
+        return list(masks if points else 1 - masks)
+
+    monkeypatch.setattr(explaining, "maps_of", made_up)
+    found = score_run(predictor, source, "test", resamples=10, methods=asked)
+    assert found.facts["method"] == "hirescam"
+    assert found.facts["chosen_on"] == "dev"
+    assert found.facts["pointing_game_there"]["hirescam"] == pytest.approx(1)
+    assert found.facts["pointing_game_there"]["queries"] < 0.5
+    assert found.metrics["queries/pointing_game"].value == pytest.approx(1), (
+        "the better one here, and not the one that was chosen"
+    )
+    assert found.metrics["pointing_game"] == found.metrics["hirescam/pointing_game"]
+    assert found.metrics["pointing_game"].value < 0.5
 
 
 def test_the_same_run_scores_the_same(predictor, source, scores):

@@ -132,6 +132,19 @@ def test_differences_are_paired_on_the_resamples_of_the_scorecard(scored):
         assert found.metrics[here].ci95 == pytest.approx(card.metrics[there].ci95)
 
 
+def test_the_floors_were_resampled_by_the_seed_that_the_card_records(scored):
+    """From the files of the folder alone: predictions, floors and the recorded seed give the recorded intervals."""
+    _, _, folder, card = scored
+    system = read_predictions(folder / "predictions.jsonl")
+    floors = {file.stem: read_predictions(file) for file in (folder / "floors").glob("*.jsonl")}
+    seed, resamples = card.provenance["bootstrap_seed"], card.provenance["bootstrap"]
+    found = paired_floors(system, floors, bootstrap=resamples, seed=seed).metrics
+    other = paired_floors(system, floors, bootstrap=resamples, seed=seed + 1).metrics
+    assert "fused_minus_black_images/auroc_macro" in found
+    assert found == {name: card.metrics[name] for name in found}
+    assert any(other[name].ci95 != card.metrics[name].ci95 for name in found)
+
+
 def test_the_first_line_and_the_page_name_every_floor(scored):
     _, _, folder, card = scored
     said, page = headline(card), (folder / "scorecard.html").read_text(encoding="utf-8")

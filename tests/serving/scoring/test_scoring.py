@@ -129,7 +129,7 @@ def test_a_bad_film_of_another_table_is_left_out_said_and_listed(medley, toy_run
     code, _, err = medley(*arguments)
     assert code == 1, err
     card = json.loads((run / "evaluation" / "scorecard.json").read_text())
-    assert card["warnings"][0] == "2 of 40 studies of the part have no readable film and are not scored"
+    assert card["warnings"][0] == "not scored, without a readable film: 2 of 40 studies of the part"
     assert card["protocol"]["studies"] == len(read_predictions(run / "evaluation" / "predictions.jsonl")) == 38
     listed = (run / "evaluation" / "skipped.csv").read_text().splitlines()
     assert listed[0] == "case_id,reason"

@@ -7,18 +7,19 @@ wrong. The same distance for several columns means that the list of names is rot
 
 from __future__ import annotations
 
-import csv
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
+from medley.core.counts import counted
 from medley.core.errors import MedleyError, nearest
 from medley.core.labels import NO_FINDING, canonical
 from medley.core.records import TARGET_SECTIONS
 from medley.data.cases import CaseTable
 from medley.data.checks.result import FAILED, OK, Check, not_applicable
+from medley.data.readers.reading import Remarks, read_rows
 from medley.language.mentions import label_text
 
 BETTER_PHI = 0.25  # by so much another column must fit better than the namesake
@@ -57,7 +58,7 @@ def check_columns(table: CaseTable, reference: Path | str | None = None) -> Chec
     shift, times = shifts.most_common(1)[0] if shifts else (0, 0)
     rotated = f": the names are rotated by {shift}" if times > len(wrong) / 2 and times > 1 else ""
     todo = "give the columns their right names in the table that was indexed, and index again"
-    says = f"{len(wrong)} label columns fit another name much better{rotated}"
+    says = f"{counted(len(wrong), 'label column')} better fitted by another name{rotated}"
     return Check(name, FAILED, len(wrong), says, todo, tuple(wrong), numbers)
 
 
@@ -74,10 +75,12 @@ def _of_reports(table: CaseTable) -> tuple[dict[str, dict[str, float]], str]:
 
 def _of_file(table: CaseTable, path: Path) -> tuple[dict[str, dict[str, float]], str]:
     if not path.is_file():
-        raise MedleyError(f"{path} does not exist; --reference names a CSV of labels")
-    with path.open(encoding="utf-8-sig", errors="replace", newline="") as file:
-        rows = list(csv.DictReader(file))
-    header = list(rows[0]) if rows else []
+        raise MedleyError(f"{path} is no file; --reference names a CSV of labels")
+    remarks = Remarks()
+    rows = list(read_rows(path, (), remarks))
+    if remarks.left_out:
+        raise MedleyError(f"{path}: {'; '.join(remarks.lines())}; mend them, or the labels are of other columns")
+    header = list(rows[0][1]) if rows else []
     key = next((name for name in ("case_id", "study_id", "patient_id") if name in header), None)
     if key is None:
         raise MedleyError(f"{path} lacks a column case_id{nearest('case_id', header)}")
@@ -87,7 +90,7 @@ def _of_file(table: CaseTable, path: Path) -> tuple[dict[str, dict[str, float]],
     ids = Counter(getattr(case, key) for case in table.cases)
     case_of = {getattr(case, key): case.case_id for case in table.cases if ids[getattr(case, key)] == 1}
     found = {}
-    for line, row in enumerate(rows, start=2):
+    for line, row in rows:
         if row[key] in case_of:
             found[case_of[row[key]]] = {
                 label: _value(row[column], f"{path} line {line}, column {column}") for column, label in labels.items()

@@ -13,13 +13,14 @@ from medley.core.errors import choose
 from medley.data.cases import CaseTable, read_cases
 from medley.data.checks.alignment import SAME_FILM, SURE_FILM, SURE_FRONTAL
 from medley.data.checks.columns import check_columns
-from medley.data.checks.duplicates import Pair, check_duplicates, find_pairs, mirrored_pairs
+from medley.data.checks.duplicates import NAMES as DUPLICATES
+from medley.data.checks.duplicates import Pair, check_duplicates, crowd_of, find_pairs, mirrored_pairs
 from medley.data.checks.fingerprint import candidate_limit
 from medley.data.checks.images import check_images
 from medley.data.checks.looks import Look, look_at_all
 from medley.data.checks.names import check_file_names, check_headers
 from medley.data.checks.parts import check_overlaps, check_split_fits, check_support, parts_of
-from medley.data.checks.result import FAILED, NOT_APPLICABLE, OK, WARNING, Check
+from medley.data.checks.result import FAILED, NOT_APPLICABLE, OK, WARNING, Check, not_applicable
 from medley.data.checks.rows import check_dates, check_hierarchy, check_people
 from medley.data.checks.shortcuts import check_acquisition, check_source
 from medley.data.checks.sides import check_sides, flips_of
@@ -33,9 +34,7 @@ NAMES = (
     "constant-images",
     "changed-images",
     "studies-without-image",
-    "duplicates-across-parts",
-    "duplicates-between-patients",
-    "duplicates-within-patient",
+    *DUPLICATES,
     "split-fits-table",
     "patients-across-parts",
     "studies-across-parts",
@@ -79,6 +78,7 @@ class Examination:
     def as_json(self) -> dict[str, Any]:
         """Everything but the pairs, which are a table of their own."""
         statuses = (FAILED, WARNING, OK, NOT_APPLICABLE)
+        drawn = sum(self.table.by_id[look.case_id].synthetic for look in self.looks)
         return {
             "table": str(self.table.path),
             "table_digest": self.table.digest,
@@ -92,6 +92,7 @@ class Examination:
                 "same_film": SAME_FILM,
                 "sure_film": SURE_FILM,
                 "sure_frontal": SURE_FRONTAL,
+                "added_between_generated": round(crowd_of(drawn), 4),
             },
             "totals": {status: sum(check.status == status for check in self.checks) for status in statuses},
             "checks": [check.as_json() for check in self.checks],
@@ -125,10 +126,11 @@ def examine(
     workers = workers or os.cpu_count() or 1
     tick = (lambda done, of: progress("decoding films", done, of)) if progress else None
     looks = look_at_all(table, workers, tick)
-    pairs = find_pairs(looks, workers, progress)
+    generated = frozenset(case.case_id for case in table.cases if case.synthetic)
+    pairs = find_pairs(looks, workers, progress, part_of, generated)
     checks = (
         *check_images(table, looks),
-        *check_duplicates(pairs, table.by_id, part_of),
+        *_duplicates(looks, pairs, table, part_of),
         check_split_fits(table, manifest),
         *check_overlaps(table, part_of, extras),
         check_same_text(table, part_of),
@@ -146,6 +148,14 @@ def examine(
         check_sides(table, mirrored_pairs(pairs), flips),
     )
     return Examination(table, manifest, _accepted(checks, accept), looks, tuple(pairs), seed, tuple(accept))
+
+
+def _duplicates(
+    looks: Sequence[Look], pairs: Sequence[Pair], table: CaseTable, part_of: Mapping[str, str] | None
+) -> tuple[Check, ...]:
+    if any(look.readable for look in looks):
+        return check_duplicates(pairs, table.by_id, part_of)
+    return tuple(not_applicable(name, "the table has no image that can be read") for name in DUPLICATES)
 
 
 def _accepted(checks: Sequence[Check], accept: Sequence[str]) -> tuple[Check, ...]:

@@ -8,22 +8,31 @@ Two studies of one patient may look nearly alike and be two films, so pairs with
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+import math
+from collections import Counter, defaultdict
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from itertools import combinations, pairwise
+from dataclasses import dataclass, replace
+from itertools import combinations, pairwise, product
 
 import numpy as np
 
+from medley.core.counts import counted
 from medley.core.records import Case
 from medley.data.checks.alignment import SAME_FILM, SURE_FILM, SURE_FRONTAL, correlate
 from medley.data.checks.fingerprint import candidate_limit, candidates, fingerprints
 from medley.data.checks.looks import Look
-from medley.data.checks.result import FAILED, OK, WARNING, Check
+from medley.data.checks.parts import NO_SPLIT
+from medley.data.checks.result import FAILED, OK, WARNING, Check, not_applicable
+from medley.data.splits import PARTS
 
 Progress = Callable[[str, int, int], None]
+NAMES = ("duplicates-across-parts", "duplicates-between-patients", "duplicates-within-patient")
 SAME_FILE, SAME_PIXELS, NEAR = "same file", "same pixels", "near-duplicate"
+_LOOK = "look at these: one film, or two people alike? Give one film one patient_id; --fix leaves them alone"
+_LOOK_DRAWN = "generated films, all of one drawing: strangers do come that near, and nothing need be done"
+_SUREST = 0.99  # no limit goes beyond: a copy encoded again lies above
+_FEW_FILMS, _CROWD_A_TENFOLD = 4000, 0.08
 _TELL_ALL = 50  # pairs of one group of identical films: more are told as a chain, n - 1 of n (n - 1) / 2
 _PAIRS_A_JOB = 256
 
@@ -37,51 +46,84 @@ class Pair:
     kind: str
     correlation: float = 1.0
     turned: str = ""
+    crowd: float = 0.0  # what is added to the limits: see `crowd_of`
+    real: bool = True  # not both are generated
 
     @property
     def sure(self) -> bool:
         """One film, not only alike: a check may fail by it, and `--fix` may drop one of the two."""
         frontal = {self.one.view, self.other.view} <= {"PA", "AP"}
-        return self.kind != NEAR or self.correlation >= (SURE_FRONTAL if frontal else SURE_FILM)
+        limit = min((SURE_FRONTAL if frontal else SURE_FILM) + self.crowd, _SUREST)
+        return self.kind != NEAR or self.correlation >= limit
 
     def __str__(self) -> str:
         how = f"{self.kind} {self.correlation:.3f}" if self.kind == NEAR else self.kind
         return f"{self.one.path} = {self.other.path} ({how}{', ' + self.turned if self.turned else ''})"
 
 
-def find_pairs(looks: Sequence[Look], threads: int = 1, progress: Progress | None = None) -> list[Pair]:
-    """All pairs of readable films that are, or may be, one: exact ones first. `Pair.sure` parts the two."""
-    films = [look for look in looks if look.readable]
-    exact = _exact_pairs(films)
-    known = {frozenset((pair.one.path, pair.other.path)) for pair in exact}
-    near = [pair for pair in _near_pairs(films, threads, progress) if frozenset(_paths(pair)) not in known]
-    return exact + near
+def crowd_of(films: int) -> float:
+    """What is added to the limits among so many generated films: all are of one drawing, so that with the square of
+    their number strangers come nearer (docs/check_data.md). Real strangers never come near them."""
+    return _CROWD_A_TENFOLD * max(0.0, math.log10(max(1, films) / _FEW_FILMS))
 
 
-def _paths(pair: Pair) -> tuple[str, str]:
-    return pair.one.path, pair.other.path
+def find_pairs(
+    looks: Sequence[Look],
+    threads: int = 1,
+    progress: Progress | None = None,
+    part_of: Mapping[str, str] | None = None,
+    generated: Collection[str] = (),
+) -> list[Pair]:
+    """All pairs of readable films that are, or may be, one: exact ones first. `Pair.sure` parts the two.
 
-
-def _exact_pairs(films: Sequence[Look]) -> list[Pair]:
+    Of many identical films not all pairs are told; with `part_of` (case_id -> part) each part that they stand in is.
+    `generated` are the case ids of drawn films.
+    """
     groups: dict[str, list[Look]] = defaultdict(list)
-    for look in films:
-        groups[look.pixel_sha256].append(look)
+    for look in looks:
+        if look.readable:
+            groups[look.pixel_sha256].append(look)
+    identical = [_by_part(group, part_of or {}) for group in groups.values()]
+    near = _near_pairs(identical, part_of or {}, threads, progress)
+    crowd = crowd_of(sum(look.case_id in generated for look in looks))
+    drawn = [pair.one.case_id in generated and pair.other.case_id in generated for pair in near]
+    return _exact_pairs(identical) + [
+        replace(p, crowd=crowd, real=False) if d else p for p, d in zip(near, drawn, strict=True)
+    ]
+
+
+def _by_part(group: Sequence[Look], part_of: Mapping[str, str]) -> list[Look]:
+    """Train before dev before test before what is in no part."""
+    order = {part: place for place, part in enumerate(PARTS)}
+    return sorted(group, key=lambda look: order.get(part_of.get(look.case_id, ""), len(PARTS)))
+
+
+def _one_a_part(group: Sequence[Look], part_of: Mapping[str, str]) -> list[Look]:
+    """Of identical films the first of each part; of no part only where none of them is in one."""
+    first: dict[str, Look] = {}
+    for look in group:
+        if look.case_id in part_of:
+            first.setdefault(part_of[look.case_id], look)
+    return list(first.values()) or [group[0]]
+
+
+def _exact_pairs(identical: Sequence[Sequence[Look]]) -> list[Pair]:
     pairs = []
-    for group in groups.values():
+    for group in identical:
         chosen = combinations(group, 2) if len(group) <= _TELL_ALL else pairwise(group)
         for one, other in chosen:
             pairs.append(Pair(one, other, SAME_FILE if one.file_sha256 == other.file_sha256 else SAME_PIXELS))
     return pairs
 
 
-def _near_pairs(films: Sequence[Look], threads: int, progress: Progress | None) -> list[Pair]:
-    """Of films that differ in their pixels; of identical ones the first stands for all."""
-    first: dict[str, Look] = {}
-    for look in films:
-        first.setdefault(look.pixel_sha256, look)
-    films = list(first.values())
+def _near_pairs(
+    identical: Sequence[Sequence[Look]], part_of: Mapping[str, str], threads: int, progress: Progress | None
+) -> list[Pair]:
+    """Of films that differ in their pixels. Of identical ones the first is compared, and one of each part is told."""
+    films = [group[0] for group in identical]
     if len(films) < 2:
         return []
+    told = [_one_a_part(group, part_of) for group in identical]
     thumbs = np.stack([look.thumb for look in films if look.thumb is not None])
     plain, mirrored = fingerprints(thumbs)
     tick = (lambda done, of: progress("comparing fingerprints", done, of)) if progress else None
@@ -97,44 +139,47 @@ def _near_pairs(films: Sequence[Look], threads: int, progress: Progress | None) 
         for here in pool.map(align, range(0, len(rows), _PAIRS_A_JOB)):
             if progress:
                 progress("aligning likely pairs", min(here.stop, len(rows)), len(rows))
-    best: dict[tuple[int, int], Pair] = {}
+    best: dict[tuple[int, int], tuple[float, str]] = {}
     for (i, j), value, is_negative, is_mirrored in zip(rows.tolist(), agreement, negative, turned, strict=True):
-        if value >= SAME_FILM and ((i, j) not in best or best[i, j].correlation < value):
+        if value >= SAME_FILM and ((i, j) not in best or best[i, j][0] < value):
             how = " and ".join(word for word, yes in (("negative", is_negative), ("mirrored", is_mirrored)) if yes)
-            best[i, j] = Pair(films[i], films[j], NEAR, float(value), how)
-    return [best[key] for key in sorted(best)]
+            best[i, j] = float(value), how
+    return [Pair(one, other, NEAR, *best[i, j]) for i, j in sorted(best) for one, other in product(told[i], told[j])]
 
 
 def check_duplicates(
     pairs: Sequence[Pair], cases: Mapping[str, Case], part_of: Mapping[str, str] | None
 ) -> tuple[Check, ...]:
-    """Three checks: pairs across parts, pairs between patients, pairs within a patient."""
+    """Three checks, by NAMES: pairs across parts, pairs between patients, pairs within a patient."""
     across, between, within = [], [], []
+    of_parts = Counter[str]()
     for pair in pairs:
         one, other = (cases[look.case_id] for look in (pair.one, pair.other))
         if parts := parts_apart(pair, part_of):
-            across.append((pair, f"{parts[0]}, {parts[1]}: {pair}"))
+            across.append((pair, f"{parts[0]} and {parts[1]}: {pair}"))
+            of_parts[" and ".join(sorted(parts, key=PARTS.index))] += pair.sure
         elif one.patient_id != other.patient_id:
             between.append((pair, f"patients {one.patient_id}, {other.patient_id}: {pair}"))
         else:
             within.append((pair, f"patient {one.patient_id}: {pair}"))
     if part_of is None:
-        first = Check("duplicates-across-parts", "not applicable", 0, "no split was given: --splits F")
+        first = not_applicable(NAMES[0], NO_SPLIT)
     else:
+        which = ", ".join(f"{names} {count}" for names, count in sorted(of_parts.items()) if count)
         first = _told(
-            "duplicates-across-parts",
+            NAMES[0],
             across,
             "no film of one part stands in another",
-            "{} pairs of one film stand in two parts: the test part was partly seen in training",
+            f"{{pairs}} of one film in two parts ({which}): what is fitted on the one is scored on the other",
             "in two parts",
             "give both the same patient_id and split again, or drop one: --fix keeps the copy of the later part",
             FAILED,
         )
     second = _told(
-        "duplicates-between-patients",
+        NAMES[1],
         between,
         "no film stands under two patients",
-        "{} pairs of one film stand under two patient ids ({exact} exact)"
+        "{pairs} of one film under two patient ids ({exact} exact)"
         + ("" if part_of is not None else ": a split by patient may part them"),
         "under two patient ids",
         "find out whether the two patients are one, and give them one patient_id",
@@ -143,10 +188,11 @@ def check_duplicates(
     exact = sum(pair.kind != NEAR for pair, _ in within)
     alike = len(within) - exact
     third = Check(
-        "duplicates-within-patient",
+        NAMES[2],
         WARNING if exact else OK,
         exact,
-        f"{exact} exact copies within a patient; {alike} further pairs look alike, follow-ups or copies (no leak)",
+        f"{counted(exact, 'exact copy')} within a patient; {counted(alike, 'further pair')} alike: follow-ups or "
+        "copies, no leak",
         "keep one of two exact copies: each counts as a study of its own" if exact else "",
         tuple(line for _, line in sorted(within, key=lambda told: told[0].kind == NEAR)),
         {"exact": exact, "alike": alike},
@@ -167,12 +213,12 @@ def _told(
     sure = [line for pair, line in told if pair.sure]
     look = [line for pair, line in told if not pair.sure]
     numbers = {"exact": sum(pair.kind != NEAR for pair, _ in told), "sure": len(sure), "to_look_at": len(look)}
-    pairs = f"{len(look)} pairs {where} look alike (correlation from {SAME_FILM:g})"
+    pairs = f"{counted(len(look), 'pair')} {where} to look at (alike: correlation from {SAME_FILM:g})"
     if sure:
-        says = wrong.format(len(sure), exact=numbers["exact"]) + (f"; {pairs}" if look else "")
+        says = wrong.format(pairs=counted(len(sure), "pair"), exact=numbers["exact"]) + (f"; {pairs}" if look else "")
         return Check(name, status, len(sure), says, todo, (*sure, *look), numbers)
     if look:
-        todo = "look at these: one film, or two people alike? Give one film one patient_id; --fix leaves them alone"
+        todo = _LOOK if any(pair.real for pair, _ in told if not pair.sure) else _LOOK_DRAWN
         return Check(name, WARNING, len(look), f"{pairs}, none surely one film", todo, tuple(look), numbers)
     return Check(name, OK, 0, fine, numbers=numbers)
 

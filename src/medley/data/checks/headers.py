@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 import struct
+import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -29,6 +30,7 @@ class Header:
     dates: tuple[tuple[str, str], ...] = ()
     spacing_mm: float = 0.0
     compression: float = 0.0  # mean of a JPEG's first quantisation table; 0 for other files
+    damaged: tuple[str, ...] = ()  # elements whose value cannot be read, and so was not
 
 
 def read_header(path: str, kind: str) -> Header:
@@ -39,24 +41,32 @@ def read_header(path: str, kind: str) -> Header:
 def _of_dicom(path: str) -> Header:
     import pydicom
 
-    dataset = pydicom.dcmread(path, stop_before_pixels=True, force=True)
-    elements = list(_elements(dataset))
+    damaged: list[str] = []
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # pydicom's, of values that are odd and can be read
+        dataset = pydicom.dcmread(path, stop_before_pixels=True, force=True)
+        elements = list(_elements(dataset, damaged))
     texts = tuple((e.keyword or str(e.tag), words) for e in elements if e.VR in _TEXT_KINDS and (words := _words(e)))
     found = {element.keyword: element.value for element in elements}
     dates = tuple((name, str(found[name]).strip()) for name in _DATES if found.get(name))
-    return Header(texts, dates, _spacing_mm(found))
+    return Header(texts, dates, _spacing_mm(found), damaged=tuple(damaged))
 
 
-def _elements(dataset: Any, depth: int = 2) -> Iterator[Any]:
-    """The elements of a data set and of the sequences in it; one whose value is damaged says nothing: left out."""
+def _elements(dataset: Any, damaged: list[str], depth: int = 2) -> Iterator[Any]:
+    """The elements of a data set and of the sequences in it; one that cannot be read is named in `damaged`."""
+    from pydicom.datadict import keyword_for_tag
+    from pydicom.errors import BytesLengthException
+
+    unreadable = (BytesLengthException, RuntimeError, AttributeError, LookupError, ValueError, TypeError, struct.error)
     for tag in dataset.keys():  # noqa: SIM118 (a Dataset iterates over elements, and the first damaged one would raise)
         try:
             element = dataset[tag]
-        except (ValueError, TypeError, LookupError, AttributeError, NotImplementedError, struct.error):
+        except (*unreadable, EOFError, OverflowError):
+            damaged.append(keyword_for_tag(tag) or str(tag))
             continue
         if element.VR == "SQ":
             for item in element.value if depth else ():
-                yield from _elements(item, depth - 1)
+                yield from _elements(item, damaged, depth - 1)
         else:
             yield element
 

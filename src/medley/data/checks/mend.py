@@ -51,8 +51,8 @@ class Mended:
 def mend(found: Examination, out: Path | str) -> Mended:
     """Write the cleaned table. Raises MedleyError where nothing would be left, or `out` is the table itself."""
     out = Path(out)
-    if found.table.path is not None and out.resolve() == found.table.path.resolve():
-        raise MedleyError(f"--fix {out} is the table itself; name a new file")
+    if found.table.path is not None:
+        refuse_itself(found.table.path, out)
     part_of = found.part_of or {}
     images = _unreadable(found) | _copies(found, part_of)
     studies = {} if "patients-across-parts" in found.accepted else _leaking_patients(found.table, part_of)
@@ -67,14 +67,20 @@ def mend(found: Examination, out: Path | str) -> Mended:
             kept.append(replace(case, images=left))
     if not kept:
         raise MedleyError(f"{found.table.path}: nothing would be left; no table was written")
-    table = write_cases(out, [portable(case, out.parent) for case in kept], found.table.labels)
     listed = out.with_name(out.stem + ".dropped.csv")
-    write_text(listed, _as_csv(dropped))
+    write_text(listed, _as_csv(dropped))  # first: a full disk must not leave a table without what it lacks
+    table = write_cases(out, [portable(case, out.parent) for case in kept], found.table.labels)
     paths = [out, listed]
     if found.manifest is not None:
         paths.append(out.with_name(out.stem + ".splits.json"))
         write_splits(paths[-1], _manifest(found.manifest, table, len(studies)))
     return Mended(table, tuple(dropped), tuple(paths))
+
+
+def refuse_itself(cases: Path, out: Path) -> None:
+    """MedleyError where the cleaned table would take the place of the table itself."""
+    if out.resolve() == cases.resolve():
+        raise MedleyError(f"--fix {out} is the table itself; name a new file")
 
 
 def _unreadable(found: Examination) -> dict[tuple[str, str], str]:

@@ -6,16 +6,18 @@ import os
 import re
 from collections import defaultdict
 from collections.abc import Mapping, Sequence, Set
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
+from medley.core.counts import counted
 from medley.core.labels import NO_FINDING
 from medley.core.records import Case
 from medley.data.cases import CaseTable
 from medley.data.checks.looks import Look
 from medley.data.checks.naming import Naming, count_naming, judge_naming, named_in
-from medley.data.checks.result import FAILED, Check, not_applicable
+from medley.data.checks.result import FAILED, WARNING, Check, not_applicable
 
 TELLING_AUROC = 0.9  # of a word of the path that names no label, as one bit
 _ENOUGH = 5  # films with and without a word: below that, nothing can be said of it
@@ -86,7 +88,27 @@ def _telling_words(table: CaseTable, words: Mapping[str, Set[str]]) -> list[str]
 
 
 def check_headers(table: CaseTable, looks: Sequence[Look]) -> Check:
-    """Free text of DICOM headers, PNG text and EXIF that names a label, or has a word that goes with one."""
+    """Free text of DICOM headers, PNG text and EXIF that names a label, or has a word that goes with one.
+
+    Elements that cannot be read were not searched: they are counted, and a header that has them is not found clean.
+    """
+    check = _check_texts(table, looks)
+    damaged = [
+        f"{look.path}: {', '.join(look.header.damaged)}" for look in looks if look.header and look.header.damaged
+    ]
+    if not damaged:
+        return check
+    elements = sum(len(look.header.damaged) for look in looks if look.header)
+    unread = f"{counted(elements, 'element')} of {counted(len(damaged), 'header')} cannot be read and were not searched"
+    numbers = {**check.numbers, "damaged_elements": elements, "damaged_headers": len(damaged)}
+    if check.status in (FAILED, WARNING):
+        examples = (*check.examples, *damaged)
+        return replace(check, says=f"{check.says}; {unread}", examples=examples, numbers=numbers)
+    todo = "fetch these files again, or strip their headers"
+    return Check(check.name, WARNING, len(damaged), f"{unread}; else: {check.says}", todo, tuple(damaged), numbers)
+
+
+def _check_texts(table: CaseTable, looks: Sequence[Look]) -> Check:
     name = "answer-in-header"
     texts: dict[str, list[str]] = defaultdict(list)
     for look in looks:

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from functools import lru_cache
 
+from medley.core.counts import counted
 from medley.core.labels import ALIASES, canonical
 from medley.core.records import Case
 from medley.data.checks.result import FAILED, WARNING, Check, verdict
@@ -95,7 +96,9 @@ def judge_naming(name: str, what: str, namings: Sequence[Naming], examples: Sequ
     total = sum(one.named_positives for one in namings)
     told = ", ".join(f"{one.label} (named in {one.named_positives} of {one.positives})" for one in worst[:3])
     wrong = (
-        f"{what} gives {len(worst)} labels away: {told}" if worst else f"{what} names a label that is 1, {total} times"
+        f"{what} gives {counted(len(worst), 'label')} away: {told}"
+        if worst
+        else f"{what} names a label that is 1, {counted(total, 'time')}"
     )
     numbers = {
         one.label: {**vars(one), "auroc": round(one.auroc, 4)} for one in namings if one.named_positives or one in worst

@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
+from medley.core.counts import counted
 from medley.core.records import Case
 from medley.data.cases import CaseTable
 from medley.data.checks.result import FAILED, OK, WARNING, Check, not_applicable, verdict
@@ -58,7 +59,7 @@ def check_overlaps(
             names[0],
             patients + [f"{line} (spelt in two ways)" for line in spelt],
             "no patient is in two parts",
-            f"{len(patients)} patients are in two parts; {len(spelt)} more if spelling is forgiven (007 = 7)",
+            f"{counted(len(patients), 'patient')} in two parts; {len(spelt)} more if spelling is forgiven (007 = 7)",
             "split by patient: `medley split`",
             FAILED if patients else WARNING,
         )
@@ -67,8 +68,10 @@ def check_overlaps(
     if not published:
         checks.append(not_applicable(names[2], f"no column or truth entry {', '.join(PUBLICATION_KEYS)}"))
     else:
-        shared = _in_two(cases, part_of, lambda case: published.get(case.case_id, []))
-        wrong = f"{len(shared)} publications have films in two parts: often of one patient, always of one maker"
+        shared = _once(_in_two(cases, part_of, lambda case: published.get(case.case_id, [])))
+        wrong = (
+            f"{counted(len(shared), 'publication')} with films in two parts: often of one patient, always of one maker"
+        )
         todo = "put the films of a publication into one part: make it the patient_id, then split again"
         checks.append(verdict(names[2], shared, "no publication is in two parts", wrong, todo))
     return tuple(checks)
@@ -85,6 +88,14 @@ def _published(cases: Iterable[Case], extras: Mapping[str, Mapping[str, Any]]) -
     return found
 
 
+def _once(lines: Iterable[str]) -> list[str]:
+    """A publication that is named in two ways, by its doi and its url, stands in the same cases twice: told once."""
+    by_place: dict[str, str] = {}
+    for line in lines:
+        by_place.setdefault(line.rpartition(": ")[2], line)
+    return list(by_place.values())
+
+
 def _in_two(cases: Sequence[Case], part_of: Mapping[str, str], names: Callable[[Case], Iterable[str]]) -> list[str]:
     """`name: train (case a), test (case b)` of each name that stands in more than one part."""
     seen: dict[str, dict[str, str]] = defaultdict(dict)
@@ -99,8 +110,10 @@ def _in_two(cases: Sequence[Case], part_of: Mapping[str, str], names: Callable[[
 
 
 def _plain(patient_id: str) -> str:
-    """A patient id as a person would read it: letter case, blanks and leading zeros aside."""
-    return re.sub(r"(?<!\d)0+(?=\d)", "", re.sub(r"[\s_-]+", "", patient_id.casefold()))
+    """A patient id as a person would read it: letter case, blanks and leading zeros aside. Between two numbers a blank
+    stays: 1-11 and 11-1 are two people."""
+    joined = re.sub(r"(?<=\d)[\s_-]+(?=\d)", ".", patient_id.casefold())
+    return re.sub(r"(?<!\d)0+(?=\d)", "", re.sub(r"[\s_-]+", "", joined))
 
 
 def _plain_line(line: str) -> str:
@@ -118,9 +131,11 @@ def _studies(cases: Sequence[Case], part_of: Mapping[str, str]) -> Check:
     own = _in_two(cases, part_of, lambda case: [f"patient {case.patient_id}, study {case.study_id}"])
     if alone < _MOSTLY * len(owners):
         fine = "no study is in two parts (study ids count within a patient here)"
-        return verdict(name, own, fine, f"{len(own)} studies are in two parts", "split by patient: `medley split`")
+        return verdict(
+            name, own, fine, f"{counted(len(own), 'study')} in two parts", "split by patient: `medley split`"
+        )
     shared = _in_two(cases, part_of, lambda case: [f"study {case.study_id}"])
-    wrong = f"{len(shared)} study ids stand in two parts"
+    wrong = f"{counted(len(shared), 'study id')} in two parts"
     return verdict(name, shared, "no study is in two parts", wrong, "give a study's rows one patient_id; split again")
 
 
@@ -137,23 +152,24 @@ def check_support(table: CaseTable, part_of: Mapping[str, str] | None) -> Check:
                 counts[label][part] = counts[label].get(part, 0) + (value == 1)
     trained = part_of is not None and "train" in part_of.values()  # a table may be there to be scored, and no more
     unseen = [
-        f"{label}: {by.get('test', 0)} positives in test, {by.get('dev', 0)} in dev, none in train"
+        f"{label}: {counted(by.get('test', 0), 'positive')} in test, {by.get('dev', 0)} in dev, none in train"
         for label, by in counts.items()
         if trained and not by.get("train") and (by.get("test") or by.get("dev"))
     ]
     parts = ["all"] if part_of is None else [part for part in PARTS if part in part_of.values()]
     few = [
-        f"{label}: {by.get(part, 0)} positives" + (f" in {part}" if part != "all" else "")
+        f"{label}: {counted(by.get(part, 0), 'positive')}" + (f" in {part}" if part != "all" else "")
         for part in parts
         for label, by in counts.items()
         if by.get(part, 0) < FEW_POSITIVES
     ]
     numbers = {"positives": counts}
     if unseen:
-        wrong = f"{len(unseen)} labels are asked of a model that never saw one in training"
+        wrong = f"{counted(len(unseen), 'label')} asked of a model that never saw one in training"
         return Check(
             name, FAILED, len(unseen), wrong, "split --by stratified, or leave them out", tuple(unseen), numbers
         )
-    wrong = f"{len(few)} times a label has fewer than {FEW_POSITIVES} positives in a part: its scores mean little"
+    wrong = f"{counted(len(few), 'label')} with fewer than {FEW_POSITIVES} positives"
+    wrong += f"{'' if part_of is None else ', each counted in each part'}: such scores mean little"
     todo = "the scorecard leaves them out of the macro; split --by stratified, or get more"
     return verdict(name, few, "every label has support in every part", wrong, todo, WARNING, **numbers)

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import date, datetime
 from typing import Any
 
+from medley.core.counts import counted
 from medley.core.labels import CHEXPERT_14, HIERARCHY, NIH_14, NO_FINDING
 from medley.core.records import Case
 from medley.data.cases import CaseTable
@@ -48,8 +49,11 @@ def check_hierarchy(table: CaseTable) -> Check:
         findings = [label for label in present if label not in (NO_FINDING, _DEVICES)]
         if NO_FINDING in present and findings:
             bad.append(f"case {case.case_id}: {NO_FINDING} is 1, and so is {findings[0]}")
-    wrong = f"{len(bad)} labels contradict each other"
-    todo = "ask whose labels these are: a child sets its parents (core.labels.HIERARCHY); are columns swapped?"
+    wrong = f"{counted(len(bad), 'time')} a label contradicts another"
+    todo = (
+        "are columns swapped? Labels from MeSH codes or labelers may know no parents: then leave the hierarchy penalty "
+        "off, and say --accept label-hierarchy"
+    )
     return verdict(name, bad, "no label contradicts another", wrong, todo)
 
 
@@ -81,7 +85,8 @@ def check_people(table: CaseTable) -> Check:
         if max(found) - min(found) > _SPREAD_YEARS
     ]
     bad = impossible + two + zero
-    wrong = f"{len(impossible)} impossible ages, {len(zero)} of 0, {len(two)} patient ids with two sexes or far ages"
+    wrong = f"{counted(len(impossible), 'impossible age')}, {len(zero)} of 0, "
+    wrong += f"{counted(len(two), 'patient id')} with two sexes or far ages"
     todo = "make impossible ages and 0 empty (not known); two people under one id leak nothing, but should be parted"
     return verdict(name, bad, "ages and sexes are possible", wrong, todo, FAILED if impossible else WARNING)
 
@@ -112,7 +117,8 @@ def check_dates(
         day = parse_date(written)
         if day is not None and where in birth and day < birth[where]:
             impossible.append(f"{where}: {which} {written} is before the birth on {birth[where]}")
-    wrong = f"{len(impossible)} impossible dates, {len(future)} in the future (de-identified data may be shifted there)"
+    wrong = f"{counted(len(impossible), 'impossible date')}, {len(future)} in the future "
+    wrong += "(de-identified data may be shifted there)"
     todo = "correct or empty them; shifted dates order the films of a patient and mean nothing else"
     checked = f"all {len(found)} dates are possible"
     return verdict(name, impossible + future, checked, wrong, todo, FAILED if impossible else WARNING)

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from medley.core.counts import counted
 from medley.core.seeds import generator
 from medley.data.cases import CaseTable
 from medley.data.checks.looks import Look
@@ -49,7 +50,7 @@ def check_source(table: CaseTable, looks: Sequence[Look], seed: int = 0) -> Chec
     names, counts = np.unique(sources, return_counts=True)
     large = [str(source) for source, count in zip(names, counts, strict=True) if count >= FEW]
     if len(large) < 2:
-        return not_applicable(name, f"{len(large)} source with {FEW} readable films; two are needed to tell apart")
+        return not_applicable(name, f"{counted(len(large), 'source')} with {FEW} readable films and more; it takes two")
     features = np.stack([np.r_[look.acquisition, look.histogram] for look in films])
     patients = [table.by_id[look.case_id].patient_id for look in films]
     probes = {source: _probe(features, sources == source, patients, seed) for source in large}
@@ -70,14 +71,15 @@ def check_source(table: CaseTable, looks: Sequence[Look], seed: int = 0) -> Chec
         almost = [line for line, value in zip(lines, given.values(), strict=True) if value >= GIVES_LABEL_AUROC]
         if almost:
             todo = "a network may see more than the probe: score within one source, or balance the label within each"
-            wrong = f"the source gives {len(almost)} labels away, though no probe tells it from the film: {almost[0]}"
+            given_away = counted(len(almost), "label")
+            wrong = f"the source gives {given_away} away, though no probe tells it from the film: {almost[0]}"
             return Check(name, WARNING, len(almost), wrong, todo, tuple(almost), numbers)
         return Check(name, OK, 0, f"the sources look alike: {says}", numbers=numbers)
     if not bad:
         todo = "no label goes with the source now; keep it so, and report scores by source"
         return Check(name, WARNING, 1, f"{says}; it tells no label", todo, (), numbers)
     todo = "train and score within one source, or balance every label within each; never mix COVID and other films"
-    wrong = f"{says}, and it gives {len(bad)} labels away: {bad[0]}"
+    wrong = f"{says}, and it gives {counted(len(bad), 'label')} away: {bad[0]}"
     return Check(name, FAILED, len(bad), wrong, todo, tuple(bad), numbers)
 
 
@@ -124,9 +126,9 @@ def check_acquisition(table: CaseTable, looks: Sequence[Look], seed: int = 0) ->
     todo = "look how the films of this label were made; crop borders, resize alike, and report the floor beside it"
     if hints:
         bad = given or hints
-        wrong = f"size, format and edges of the film alone tell {len(bad)} labels: {bad[0]}"
+        wrong = f"size, format and edges of the film alone tell {counted(len(bad), 'label')}: {bad[0]}"
         return Check(name, FAILED if given else WARNING, len(bad), wrong, todo, tuple(bad), numbers)
-    return Check(name, OK, 0, f"size, format and edges tell no label; most of all {lines[0]}", numbers=numbers)
+    return Check(name, OK, 0, f"size, format and edges tell no label; the most {lines[0]}", numbers=numbers)
 
 
 def _sample(films: list[Look], seed: int) -> list[Look]:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from medley.core.config import read_yaml
+from medley.core.counts import counted
 from medley.core.records import TARGET_SECTIONS
 from medley.data.cases import CaseTable
 from medley.data.checks.duplicates import Pair
@@ -37,7 +38,8 @@ def check_sides(table: CaseTable, mirrored: Sequence[Pair], flips: Sequence[str]
     told = _names_sides(table)
     bad = [*(flips or ()), *(str(pair) for pair in mirrored)]
     if bad and told:
-        wrong = f"{told}, and films are mirrored: {len(flips or ())} settings of the recipe, {len(mirrored)} films here"
+        wrong = f"{told}, and films are mirrored: by {counted(len(flips or ()), 'setting')} of the recipe, "
+        wrong += f"{counted(len(mirrored), 'film')} here"
         todo = "turn flips off, or swap left and right in labels and texts with them (language.sides.swap_sides)"
         return Check(name, FAILED, len(bad), wrong, todo, tuple(bad))
     if bad:
@@ -46,7 +48,7 @@ def check_sides(table: CaseTable, mirrored: Sequence[Pair], flips: Sequence[str]
     if not told:
         return not_applicable(name, "no label, truth or report names a side")
     if flips is None:
-        return not_applicable(name, f"{told}; no film is mirrored; name the --recipe to have its settings checked, too")
+        return not_applicable(name, f"{told}, and no film here is mirrored; whether a recipe mirrors them: --recipe F")
     return Check(name, OK, 0, f"{told}; no setting of the recipe mirrors films, and no film here is mirrored")
 
 

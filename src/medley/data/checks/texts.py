@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
+from medley.core.counts import counted
 from medley.core.labels import NO_FINDING
 from medley.core.records import INPUT_SECTIONS, TARGET_SECTIONS, Case
 from medley.data.cases import CaseTable
 from medley.data.checks.naming import count_naming, judge_naming, named_in
 from medley.data.checks.parts import NO_SPLIT
 from medley.data.checks.result import FAILED, OK, WARNING, Check, not_applicable, verdict
+from medley.data.splits import PARTS
 from medley.language.mentions import PRESENT, find_mentions
+from medley.language.near_text import near_twins, similarity
 
 COPIED_WORDS = 8  # in a row: nobody writes the same eight words before and after the film by chance
-SPECIFIC_WORDS = 12
+SPECIFIC_WORDS = 12  # a text of so many words, word for word
+NEAR_WORDS, SURE_NEAR_WORDS = 20, 40  # nearly the same: looked for, and sure
+NEAR = 0.75  # similarity of runs of three words: one word of 23 changed, one added to 19, two of 44 changed
+_FEW_TEXTS, _WORDS_A_TENFOLD = 3000, 20  # up to so many texts the lengths above are sure; ten times as many: 20 more
 _MUCH_BOILERPLATE = 0.5  # of the test texts standing word for word in train: text scores mean little
 _BOILERPLATE_CASES = 3  # so many reports of one wording, healthy or not, are a phrase book
 
@@ -58,49 +66,102 @@ def _runs(text: str) -> set[str]:
     return {" ".join(words[at : at + COPIED_WORDS]) for at in range(len(words) - COPIED_WORDS + 1)}
 
 
+@dataclass(frozen=True)
+class _Copy:
+    """One text, or two that are nearly one, in two parts. `sure` where it is too long to be so by chance."""
+
+    line: str
+    sure: bool
+    nearly: bool
+
+
 def check_same_text(table: CaseTable, part_of: Mapping[str, str] | None) -> Check:
-    """One text in two parts. Wordings of healthy films and other stock phrases are counted apart from real reports."""
+    """One text in two parts, word for word or nearly. Wordings of healthy films and other stock phrases are counted
+    apart from real reports; what is short for so large a table is to be looked at, and no failure."""
     name = "same-text-across-parts"
-    texts: dict[str, list[tuple[str, Case]]] = defaultdict(list)
-    for case in table.cases:
-        for kind, sections in (("input text", INPUT_SECTIONS), ("report", TARGET_SECTIONS)):
-            if plain := _plain(_joined(case, sections)):
-                texts[f"{kind}: {plain}"].append((kind, case))
-    if not texts:
+    kinds = {"input text": INPUT_SECTIONS, "report": TARGET_SECTIONS}
+    texts = {kind: _by_wording(table.cases, sections) for kind, sections in kinds.items()}
+    if not any(texts.values()):
         return not_applicable(name, "the table has no text")
     if part_of is None:
         return not_applicable(name, NO_SPLIT)
-    leaks, stock = [], 0
-    test = sum(part_of.get(case.case_id) == "test" for group in texts.values() for kind, case in group)
-    for text, group in texts.items():
-        parts = {part_of[case.case_id]: case for _, case in group if case.case_id in part_of}
-        if len(parts) < 2:
-            continue
-        if _is_specific(text.partition(": ")[2], group):
-            where = ", ".join(f"{part} (case {case.case_id})" for part, case in parts.items())
-            leaks.append(f"{where}: {_short(text)}")
-        elif "train" in parts:
-            stock += sum(part_of.get(case.case_id) == "test" for _, case in group)
+    copies: list[_Copy] = []
+    stock = test = 0
+    for kind, groups in texts.items():
+        specific = {text: group for text, group in groups.items() if _is_specific(kind, text, group)}
+        copies += _copies(specific, part_of)
+        for text, group in groups.items():
+            tested = sum(part_of.get(case.case_id) == "test" for case in group)
+            test += tested
+            if text not in specific and any(part_of.get(case.case_id) == "train" for case in group):
+                stock += tested
     share = stock / test if test else 0.0
-    said = f"{share:.0%} of the test texts are stock phrases that stand in train, too"
-    numbers = {"specific_texts": len(leaks), "stock_share_of_test": round(share, 4)}
-    if leaks:
-        wrong = f"{len(leaks)} texts that tell of one study stand in two parts; {said}"
+    said = f"{share:.0%} of the test texts are stock phrases that stand in train as well"
+    sure = [copy for copy in copies if copy.sure]
+    look = [copy.line for copy in copies if not copy.sure]
+    nearly = sum(copy.nearly for copy in sure)
+    numbers = {
+        "word_for_word": len(sure) - nearly,
+        "nearly": nearly,
+        "to_look_at": len(look),
+        "stock_share_of_test": round(share, 4),
+    }
+    if sure:
+        wrong = f"{counted(len(sure), 'text')} of one study in two parts ({len(sure) - nearly} word for word, {nearly} "
+        wrong += f"nearly){f', and {len(look)} more to look at' if look else ''}; {said}"
         todo = "they are one study or a copied report: give them one patient_id and split again"
-        return Check(name, FAILED, len(leaks), wrong, todo, tuple(leaks), numbers)
+        return Check(name, FAILED, len(sure), wrong, todo, (*(copy.line for copy in sure), *look), numbers)
+    if look:
+        wrong = f"{counted(len(look), 'text')} in two parts may be copied, none surely: they are short; {said}"
+        todo = "look at these: one patient under two ids, a copied report, or two that were worded alike?"
+        return Check(name, WARNING, len(look), wrong, todo, tuple(look), numbers)
     if share > _MUCH_BOILERPLATE:
         todo = "compare text scores with the nearest-neighbour floor: most of the answer is known by heart"
         return Check(name, WARNING, stock, said, todo, (), numbers)
     return Check(name, OK, 0, f"no text that tells of one study stands in two parts; {said}", numbers=numbers)
 
 
-def _is_specific(text: str, group: Sequence[tuple[str, Case]]) -> bool:
+def _by_wording(cases: Sequence[Case], sections: Sequence[str]) -> dict[str, list[Case]]:
+    groups: dict[str, list[Case]] = defaultdict(list)
+    for case in cases:
+        if plain := _plain(_joined(case, sections)):
+            groups[plain].append(case)
+    return dict(groups)
+
+
+def _is_specific(kind: str, text: str, group: Sequence[Case]) -> bool:
     """Long, seldom, and not of a healthy film: nobody writes it twice by chance."""
-    if len(text.split()) < SPECIFIC_WORDS or len(group) >= _BOILERPLATE_CASES + 1:
+    if len(text.split()) < SPECIFIC_WORDS or len(group) > _BOILERPLATE_CASES:
         return False
-    if group[0][0] == "input text":
+    if kind == "input text":
         return True
     return any(mention.polarity == PRESENT and mention.label != NO_FINDING for mention in find_mentions(text))
+
+
+def _copies(specific: Mapping[str, Sequence[Case]], part_of: Mapping[str, str]) -> Iterator[_Copy]:
+    """Those word for word, then those nearly so."""
+    # pairs grow with the square of the texts, and chance with the pairs: a larger table takes longer texts to be sure
+    longer = _WORDS_A_TENFOLD * max(0.0, math.log10(max(1, len(specific)) / _FEW_TEXTS))
+    where = {
+        text: {part_of[c.case_id]: c.case_id for c in group if c.case_id in part_of} for text, group in specific.items()
+    }
+    words = {text: text.split() for text in specific}
+    for text, parts in where.items():
+        if len(parts) > 1:
+            found = ", ".join(f"{part} (case {parts[part]})" for part in PARTS if part in parts)
+            yield _Copy(f"{found}: {_short(text)}", len(words[text]) >= SPECIFIC_WORDS + longer, nearly=False)
+    long = {
+        part: {text: words[text] for text, parts in where.items() if part in parts and len(words[text]) >= NEAR_WORDS}
+        for part in PARTS
+    }
+    for place, earlier in enumerate(PARTS):
+        later = {text: w for part in PARTS[place + 1 :] for text, w in long[part].items() if text not in long[earlier]}
+        for text, twin in near_twins(later, long[earlier], NEAR):
+            part = next(part for part in PARTS[place + 1 :] if part in where[text])
+            alike = similarity(words[text], words[twin])
+            found = f"{earlier} (case {where[twin][earlier]}), {part} (case {where[text][part]})"
+            sure = min(len(words[text]), len(words[twin])) >= SURE_NEAR_WORDS + longer
+            yield _Copy(f"{found}, nearly ({alike:.2f}): {_short(text)}", sure, nearly=True)
 
 
 def _joined(case: Case, sections: Sequence[str]) -> str:

@@ -115,7 +115,8 @@ def _reports(root: Path, csv: Path | None, labels: str, remarks: Remarks) -> Ite
     elif xml:
         yield from _from_xml(xml, _projections(root, remarks), remarks)
     else:
-        raise MedleyError(f"{root} holds no ecgen-radiology/*.xml, indiana_reports.csv or openi_reports.parquet")
+        wanted = "ecgen-radiology/*.xml, indiana_reports.csv or openi_reports.parquet"
+        raise MedleyError(f"{root} holds no {wanted}; name the table with --csv or mend --root")
 
 
 def _from_xml(paths: Sequence[Path], views: Mapping[tuple[str, str], str], remarks: Remarks) -> Iterator[_Report]:

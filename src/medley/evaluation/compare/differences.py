@@ -21,10 +21,12 @@ from typing import Any
 
 import numpy as np
 
+from medley.core.counts import counted
 from medley.core.errors import MedleyError
 from medley.evaluation.compare.heads import PairedHead, paired_heads
 from medley.evaluation.compare.systems import CALIBRATION, System, alike, read_system
 from medley.evaluation.findings.metrics import Weighted
+from medley.evaluation.findings.warnings import few_resamples
 from medley.evaluation.fitted.usable import CALIBRATED
 from medley.evaluation.predictions.arrays import FUSED
 from medley.evaluation.statistics import (
@@ -139,7 +141,7 @@ def compare(
         resamples=bootstrap,
         permutations=permutations,
         seed=seed,
-        warnings=(*warnings, *_warnings(a)),
+        warnings=(*warnings, *_warnings(a), *few_resamples(bootstrap)),
     )
 
 
@@ -245,7 +247,7 @@ def _warnings(a: System) -> list[str]:
     open_keys = [key for key in stated if a.card.protocol.get(key) is None]
     warnings = [f"neither protocol states: {', '.join(open_keys)}"] if open_keys else []
     if lacking := a.card.protocol.get("studies_lacking"):
-        warnings.append(f"neither has a prediction of {lacking} cases of the part")
+        warnings.append(f"neither has a prediction of {counted(lacking, 'case')} of the part")
     return warnings
 
 

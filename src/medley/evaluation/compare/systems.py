@@ -18,6 +18,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from medley.core.counts import counted
 from medley.core.errors import MedleyError
 from medley.core.files import read_json, sha256
 from medley.core.records import Prediction
@@ -178,7 +179,7 @@ def _difference(key: str, ours: Any, theirs: Any) -> str:
 def _refuse_cases(a: System, b: System) -> None:
     ours, theirs = ({prediction.case_id: None for prediction in system.predictions} for system in (a, b))
     only = [("A", [case for case in ours if case not in theirs]), ("B", [case for case in theirs if case not in ours])]
-    if unlike := [f"{len(cases)} cases are in {name} only, {named(cases)}" for name, cases in only if cases]:
+    if unlike := [f"{counted(len(cases), 'case')} in {name} only: {named(cases)}" for name, cases in only if cases]:
         raise MedleyError(f"A ({a.path}) and B ({b.path}) did not answer the same cases: {'; '.join(unlike)}")
 
 

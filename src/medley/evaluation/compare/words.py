@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from medley.core.counts import counted
 from medley.evaluation.compare.differences import HEADLINE, Comparison, Difference
 from medley.evaluation.predictions.arrays import FUSED
+from medley.evaluation.scorecard.numbers import interval, number, said
 from medley.evaluation.scorecard.words import PER_LABEL
 
 LOWER = ("ece", "brier", "ece_calibrated", "brier_calibrated")  # less is better
@@ -24,20 +26,20 @@ def sentences(found: Comparison) -> list[str]:
     if _identical(found):
         return ["A and B give every case the same scores: there is nothing to tell apart."]
     headline = HEADLINE[-1]
-    said = [f"{verdict(found.averages[headline], headline)} {_cases(found)}"]
+    lines = [f"{verdict(found.averages[headline], headline)} {_cases(found)}"]
     averages = {name: of for name, of in found.averages.items() if "/" not in name and name != headline}
-    said.append(_others("the averages", {words_of(name): (name, of) for name, of in averages.items()}, found))
+    lines.append(_others("the averages", {words_of(name): (name, of) for name, of in averages.items()}, found))
     labels = {
         f"{words_of(metric)} of {label}": (metric, of)
         for label, metrics in found.per_label[FUSED].items()
         for metric, of in metrics.items()
     }
-    said.append(_others("labels and metrics", labels, found))
+    lines.append(_others("labels and metrics", labels, found))
     for name, of in found.averages.items():
         head, _, metric = name.partition("/")
         if metric == headline:
-            said.append(f"Head {head}: {verdict(of, metric)}")
-    return [sentence for sentence in said if sentence]
+            lines.append(f"Head {head}: {verdict(of, metric)}")
+    return [sentence for sentence in lines if sentence]
 
 
 def verdict(of: Difference, metric: str) -> str:
@@ -45,23 +47,20 @@ def verdict(of: Difference, metric: str) -> str:
     words, difference = words_of(metric), of.difference
     if difference.value is None or of.a is None or of.b is None:
         return f"A and B cannot be compared in {words}: {difference.error}."
-    values = f"A {of.a:.3f}, B {of.b:.3f}"
+    values = f"A {number(of.a)}, B {number(of.b)}"
     if difference.ci95 is None:
-        return f"In {words} A − B is {_number(difference.value)}, with {difference.error} ({values})."
+        return f"In {words} A − B is {said(difference, '+')}, with {difference.error} ({values})."
     low, high = difference.ci95
     p = _p(of)
     if low <= 0 <= high:
-        between = f"{_number(difference.value)} [{_number(low)}, {_number(high)}]"
-        return f"The data cannot tell A and B apart in {words}: A − B is {between}{p} ({values})."
+        return f"The data cannot tell A and B apart in {words}: A − B is {said(difference, '+')}{p} ({values})."
     better, worse = _better(difference.value, metric)
     low, high = sorted((abs(low), abs(high)))
     doubt = (
         ", which the permutation test does not bear out" if of.permutation and (of.permutation.p or 0) > LEVEL else ""
     )
-    return (
-        f"{better} is better than {worse} in {words} by {abs(difference.value):.3f} [{low:.3f}, {high:.3f}]{p}{doubt} "
-        f"({values})."
-    )
+    by = f"{number(abs(difference.value))} {interval((low, high))}"
+    return f"{better} is better than {worse} in {words} by {by}{p}{doubt} ({values})."
 
 
 def words_of(metric: str) -> str:
@@ -87,15 +86,15 @@ def _others(what: str, tests: Mapping[str, tuple[str, Difference]], found: Compa
     ]
     better: dict[str, list[str]] = {"A": [], "B": []}
     for _, words, metric, difference in sorted(left, key=lambda test: test[0]):
-        better[_better(difference, metric)[0]].append(f"{words} ({_number(difference)})")
-    adjusted = f"among {len(made)} tests of {what}, adjusted by Holm"
+        better[_better(difference, metric)[0]].append(f"{words} ({number(difference, '+')})")
+    adjusted = f"among {counted(len(made), 'test')} of {what}, adjusted by Holm"
     parts = [f"{name} is better in {_few(names)}" for name, names in better.items() if names]
     sentence = f"{_capital(adjusted)}: {'; '.join(parts) or 'no difference that these data can show'}."
     exact = any(of.permutation and of.permutation.exact for of in made)
     if (least := len(made) / (found.permutations + 1)) > LEVEL and not exact:
         more = round(len(made) / LEVEL)
         sentence += (
-            f" No p among them can be below {least:.2f} with {found.permutations} exchanges: "
+            f" No p among them can be below {least:.2f} with {counted(found.permutations, 'exchange')}: "
             f"ask for more than {more} (--permutations)."
         )
     return sentence
@@ -115,7 +114,7 @@ def _identical(found: Comparison) -> bool:
 
 def _cases(found: Comparison) -> str:
     studies, patients = len(found.a.predictions), len(set(found.a.patient_ids))
-    return f"{studies} {'study' if studies == 1 else 'studies'} of {patients} patient{'s' * (patients != 1)}."
+    return f"{counted(studies, 'study')} of {counted(patients, 'patient')}."
 
 
 def _better(difference: float, metric: str) -> tuple[str, str]:
@@ -126,21 +125,19 @@ def _p(of: Difference) -> str:
     if of.permutation is None or of.permutation.p is None:
         return ""
     p, least = of.permutation.p, of.permutation.smallest_p or 0.0
-    limit = ""
-    if p == least < 1:
-        limit = " (the smallest that these exchanges can give)"
+    limit = f"these exchanges can give no less than {p_said(least)}"
+    if least == 1:
+        limit = "no exchange changes anything"
+    elif p == least:
+        limit = "the smallest that these exchanges can give"
     elif least > LEVEL:
-        limit = f" (no exchange of so few patients gives less than {p_said(least)})"
-    return f", p = {p_said(p)}{limit}"
+        limit = f"no exchange of so few patients gives less than {p_said(least)}"
+    return f", p = {p_said(p)} ({limit})"
 
 
 def p_said(p: float) -> str:
     """Two digits that mean something."""
     return f"{p:.2f}" if p >= 0.1 else f"{p:.2g}"
-
-
-def _number(value: float) -> str:
-    return f"{value:+.3f}".replace("-", "\N{MINUS SIGN}")
 
 
 def _capital(words: str) -> str:

@@ -22,13 +22,14 @@ from medley.evaluation.findings.labels import label_scores, references
 from medley.evaluation.findings.metrics import RANKED, Values, Weighted, fitted_metrics, ranked_metrics
 from medley.evaluation.findings.reasons import Metrics, as_metrics
 from medley.evaluation.findings.subgroups import AGE_BANDS, subgroups
-from medley.evaluation.findings.warnings import warnings_of
+from medley.evaluation.findings.warnings import few_resamples, warnings_of
 from medley.evaluation.fitted.calibration import Calibration
 from medley.evaluation.fitted.thresholds import Thresholds
 from medley.evaluation.fitted.usable import Fits, no_fits, usable_fits
 from medley.evaluation.floors.simple import Floor, prevalence_floor
 from medley.evaluation.predictions.arrays import FUSED, Table, head_tables, image_table
 from medley.evaluation.predictions.lines import one_task
+from medley.evaluation.scorecard.calibrated import calibration_said
 from medley.evaluation.scorecard.card import Protocol, Scorecard
 
 TASK = "chest_findings"
@@ -85,6 +86,8 @@ def chest_findings_scorecard(
     floors = {"prevalence": {key: constant[key] for key in constant if key.startswith(("auroc", "ap"))}, **floors}
     if TEXT in tables:
         floors[TEXT] = {metric: value.value for (label, metric), value in measured[TEXT].items() if label is None}
+    per_label = {head: label_scores(by_head.get(head, truth), fits.get(head), of) for head, of in measured.items()}
+    effect = calibration_said(per_label[FUSED])
     parted, of_subgroups = subgroups(predictions, truth, fits[FUSED], images, bootstrap=bootstrap, seed=seed)
     return Scorecard(
         task=TASK,
@@ -105,9 +108,14 @@ def chest_findings_scorecard(
             if label is None
         },
         floors=floors,
-        per_label={head: label_scores(by_head.get(head, truth), fits.get(head), of) for head, of in measured.items()},
+        per_label=per_label,
         subgroups=parted,
-        warnings=(*warnings_of(predictions, tables, left_out, protocol, fits), *of_subgroups),
+        warnings=(
+            *warnings_of(predictions, tables, left_out, protocol, fits),
+            *([effect[1]] if effect and effect[0] else []),
+            *of_subgroups,
+            *few_resamples(bootstrap),
+        ),
     )
 
 

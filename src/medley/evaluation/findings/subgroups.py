@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from medley.core.counts import counted
 from medley.core.records import Prediction
 from medley.evaluation import statistics
 from medley.evaluation.classification import macro_labels
@@ -225,18 +226,17 @@ def _warnings(predictions: Sequence[Prediction], axes: Mapping[str, Axis], n_lab
         warnings.append(f"no subgroups by {', '.join(silent)}: no prediction states them")
     for axis, of in axes.items():
         if of.groups and of.not_stated:
-            warnings.append(f"subgroups by {axis} leave out {of.not_stated} studies that do not state it")
+            warnings.append(f"subgroups by {axis} leave out {counted(of.not_stated, 'study')}: theirs is not stated")
         small = [f"{name} ({group.studies})" for name, group in of.groups.items() if group.studies < SMALL]
         if small:
             named = ", ".join(small)
             warnings.append(f"subgroups by {axis}: fewer than {SMALL} studies, too few to conclude from: {named}")
-        fewer = [f"{name} ({len(group.labels)})" for name, group in of.groups.items() if len(group.labels) < n_labels]
-        if fewer:
-            rule = f"averages over fewer than the {n_labels} labels of the whole, for want of support"
-            warnings.append(f"subgroups by {axis}: {rule}: {', '.join(fewer)}")
+        kept = {name: len(group.labels) for name, group in of.groups.items()}
+        if fewer := [f"{name} ({count} of {n_labels})" for name, count in kept.items() if count < n_labels]:
+            warnings.append(f"subgroups by {axis}: averages that lack labels, for want of support: {', '.join(fewer)}")
     ages = [(p.case_id, p.group["age_years"]) for p in predictions if p.group.get("age_years") is not None]
     bad = [(case_id, age) for case_id, age in ages if age_band(age) is None and age == age]  # nan: not known
     if bad:
         first = f"first case '{bad[0][0]}' with {bad[0][1]!r:.30}"
-        warnings.append(f"{len(bad)} studies state an age_years that is no age from 0 to 120: {first}")
+        warnings.append(f"{counted(len(bad), 'study')} with an age_years that is no age from 0 to 120: {first}")
     return warnings

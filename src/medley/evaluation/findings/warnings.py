@@ -7,11 +7,14 @@ from dataclasses import asdict
 
 import numpy as np
 
+from medley.core.counts import counted
 from medley.core.records import Prediction
 from medley.evaluation.classification import MIN_SUPPORT
 from medley.evaluation.fitted.usable import Fits
 from medley.evaluation.predictions.arrays import FUSED, Table
 from medley.evaluation.scorecard.card import Protocol
+
+MIN_RESAMPLES = 100  # two beyond each end of the interval
 
 
 def warnings_of(
@@ -40,11 +43,18 @@ def warnings_of(
     warnings += _without(no_calibration, len(truth.names), "calibrated probabilities", "calibration")
     without_images = sum(not prediction.images for prediction in predictions)
     if 0 < without_images < len(predictions):
-        warnings.append(f"image level leaves out {without_images} studies whose prediction holds no images")
+        warnings.append(f"image level leaves out {counted(without_images, 'study')} whose prediction holds no images")
     of_reports = ("section", "text_cleaning")  # findings have neither
     if unstated := [name for name, value in asdict(protocol).items() if value is None and name not in of_reports]:
         warnings.append(f"the protocol does not state: {', '.join(unstated)}")
     return warnings
+
+
+def few_resamples(resamples: int) -> list[str]:
+    """What is said of intervals whose ends rest on too few resamples to be those of 95 %."""
+    if not 0 < resamples < MIN_RESAMPLES:
+        return []
+    return [f"intervals of {counted(resamples, 'resample')}: too few to be 95 % intervals, which take {MIN_RESAMPLES}"]
 
 
 def _without(missing: Mapping[str, Mapping[str, str]], n_labels: int, metrics: str, what: str) -> list[str]:

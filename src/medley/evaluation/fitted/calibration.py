@@ -19,6 +19,7 @@ import numpy as np
 from pydantic import Discriminator, Field, FiniteFloat, Tag
 
 from medley.core.config import Config
+from medley.core.counts import counted
 from medley.core.errors import MedleyError, nearest
 from medley.core.records import Prediction
 from medley.evaluation.classification import MIN_SUPPORT, support
@@ -126,7 +127,7 @@ def _fit_head(table: Table, method: Method) -> tuple[dict[str, Curve | None], di
         labels_N, scores_N = labels_NL[known, column], scores_NL[known, column]
         curves[label] = None
         if min(positives_L[column], negatives_L[column]) < MIN_SUPPORT:
-            counts = f"{positives_L[column]} positives and {negatives_L[column]} negatives"
+            counts = f"{counted(positives_L[column], 'positive')} and {counted(negatives_L[column], 'negative')}"
             reasons[label] = f"{counts} to fit a calibration on; it needs {MIN_SUPPORT} of each"
         elif np.ptp(scores_N) == 0:
             reasons[label] = "all scores that a calibration could be fitted on are equal"

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Self
 
 from medley.core.config import Config, build_config
+from medley.core.counts import counted
 from medley.core.errors import MedleyError
 from medley.core.records import Prediction
 
@@ -28,7 +29,7 @@ class FittedOnDev(Config):
         """Why `what` ("thresholds", say) must not be used on these patients and cases; None where it may."""
         scored = set(patient_ids)
         if seen := self.seen_in(scored):
-            return f"{what} fitted on {len(seen)} of the {len(scored)} scored patients, first '{seen[0]}'"
+            return f"{what} fitted on {len(seen)} of the {counted(len(scored), 'scored patient')}, first '{seen[0]}'"
         if cases := sorted(set(self.case_ids) & set(case_ids)):
             return f"{what} fitted on {len(cases)} of the scored cases under other patient ids, first '{cases[0]}'"
         return None

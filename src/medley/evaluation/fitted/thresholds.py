@@ -12,6 +12,7 @@ from typing import Any, Literal, get_args
 import numpy as np
 from pydantic import Field, FiniteFloat
 
+from medley.core.counts import counted
 from medley.core.errors import MedleyError, nearest
 from medley.core.records import Prediction
 from medley.evaluation.classification import support
@@ -83,7 +84,9 @@ def _fit_head(table: Table, metric: Criterion, sensitivity: float) -> tuple[dict
         values[label] = None
         ranking = rank(table.labels_NL[:, column], table.scores_NL[:, column])
         if positives_L[column] < MIN_DEV_POSITIVES:
-            reasons[label] = f"{positives_L[column]} positives to fit a threshold on; it needs {MIN_DEV_POSITIVES}"
+            reasons[label] = (
+                f"{counted(positives_L[column], 'positive')} to fit a threshold on; it needs {MIN_DEV_POSITIVES}"
+            )
         elif not negatives_L[column]:
             reasons[label] = "no negatives to fit a threshold on"
         elif len(ranking.starts_G) == 1:

@@ -15,16 +15,18 @@ import numpy as np
 
 from medley.data.source import LeakBudget
 from medley.evaluation.notes_audit.behaviour import NO_RUN, Trials, audit_trials, naming_strata
+from medley.evaluation.notes_audit.budget import text_in_budget
 from medley.evaluation.notes_audit.information import no_codes
 from medley.evaluation.notes_audit.lexicon import lexicon_scan, naming_notes, naming_real_text
 from medley.evaluation.notes_audit.overlap import overlap
-from medley.evaluation.notes_audit.probes import fit_text_probes, text_in_budget
+from medley.evaluation.notes_audit.probes import fit_text_probes
 from medley.evaluation.notes_audit.regeneration import column_order, one_note_a_study, permuted_labels
 from medley.evaluation.notes_audit.subject import FAILED, NAMES, NOT_APPLICABLE, Row, Subject, not_applicable
 
-VERSION = 1  # of the checks; a verdict of another version is not taken from the cache
-# What real text says was not written from the labels, and cannot be unwritten: it is told, and does not stop training.
-_TOLD_OF_REAL_TEXT = frozenset({1, 2, 3, 9, 11})
+VERSION = 2  # of the checks; a verdict of another version is not taken from the cache
+# A real indication does name what it asks for, and cannot be unwritten: that is told, and does not stop training. How
+# much of the labels the text tells in all (check 2) does, whoever wrote it.
+_TOLD_OF_REAL_TEXT = frozenset({1, 3, 9, 11})
 
 
 @dataclass(frozen=True)
@@ -33,7 +35,7 @@ class Audit:
 
     rows: tuple[Row, ...]
     about: Mapping[str, Any]  # regime, strength, seed, table, split, studies, budget
-    regime: str
+    of_real_text: bool
 
     @property
     def failed(self) -> list[Row]:
@@ -41,8 +43,8 @@ class Audit:
 
     @property
     def stopping(self) -> list[Row]:
-        """The failed rows that stop a training with these notes; of real text only check 10 does."""
-        return [row for row in self.failed if not (self.regime == "real" and row.number in _TOLD_OF_REAL_TEXT)]
+        """The failed rows that stop a training with these notes; of real text only checks 2 and 10 do."""
+        return [row for row in self.failed if not (self.of_real_text and row.number in _TOLD_OF_REAL_TEXT)]
 
     @property
     def passed(self) -> bool | None:
@@ -78,20 +80,21 @@ def audit_notes(
     """
     budget = budget or LeakBudget()
     facts = {"regime": subject.regime, "studies": len(subject.cases), "labelled": len(subject.labelled)}
+    facts |= {"synthetic": sum(case.synthetic for case in subject.cases)}
     facts |= {"budget": budget.model_dump(), "audit_seed": subject.seed, **(about or {})}
     if not any(subject.notes[case.case_id] for case in subject.cases):
         rows = [not_applicable(number, "no study has a note") for number in NAMES]
-        return Audit(tuple(rows), facts, subject.regime)
+        return Audit(tuple(rows), facts, subject.of_real_text)
     naming = naming_notes(subject)
     probes = fit_text_probes(subject, bert)
     found = {1: lexicon_scan(subject, naming), 2: text_in_budget(subject, probes, budget), 3: no_codes(subject)}
     asked = {number: not_applicable(number, NO_RUN) for number in (5, 6, 7)}
     found[11] = naming_real_text(subject, naming)
     if trials is not None:
-        asked |= audit_trials(trials, subject.labels, budget, subject.seed)
+        asked |= audit_trials(trials, subject.labels, budget, subject.seed, not subject.of_real_text)
         if subject.regime == "real":
             found[11] = naming_strata(found[11], subject, trials, naming)
     if 4 not in asked:
         asked[4] = permuted_labels(subject, probes, thumbnails, budget)
     found |= asked | {8: column_order(subject), 9: one_note_a_study(subject), 10: overlap(subject)}
-    return Audit(tuple(found[number] for number in NAMES), facts, subject.regime)
+    return Audit(tuple(found[number] for number in NAMES), facts, subject.of_real_text)

@@ -19,6 +19,7 @@ from medley.evaluation.statistics import Metric, bootstrap, with_interval
 from medley.evaluation.statistics.intervals import Z95
 
 RESAMPLES = 400
+UNFITTED = "no probe could be fitted, since without one fold of the patients all known studies are of one class"
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,12 @@ class Aurocs:
     label_drops: Mapping[str, Mapping[str, Metric]]
     positives: Mapping[str, int]
     negatives: Mapping[str, int]
-    left_out: Mapping[str, str]  # label -> its support
+    left_out: Mapping[str, str]  # label -> its support, or that no model could be fitted
+
+    @property
+    def why_none(self) -> str | None:
+        """Why no label could be judged; None where one could."""
+        return None if any(self.labels.values()) else _why_none(self.left_out)
 
 
 def aurocs(
@@ -44,15 +50,26 @@ def aurocs(
 ) -> Aurocs:
     """AUROCs of every array of scores [N, L] with 95 % intervals, and of the differences (a, b) named in `drops`.
 
-    Labels are 1, 0 and nan. No Finding has its own AUROC and no part in the macro. Without a label of enough support
-    every macro is null with the reason.
+    Scores [N, L, D] are D draws of the same thing: theirs is the mean of the draws' AUROCs.
+
+    Labels are 1, 0 and nan; a score of nan says that no model could be fitted, and its label is left out with that
+    reason. No Finding has its own AUROC and no part in the macro. Without a label that is left every macro is null.
     """
     columns, left_out = _columns(labels_NL, names)
+    unfitted = {i for i in columns if any(np.isnan(values[:, i]).any() for values in scores.values())}
+    left_out |= {names[i]: UNFITTED for i in sorted(unfitted)}
+    columns = [i for i in columns if i not in unfitted]
     averaged = [i for i in columns if i in macro_labels(labels_NL, names)[0]]
-    ranks = {(key, i): rank(labels_NL[:, i], values[:, i]) for key, values in scores.items() for i in columns}
+    ranks = {
+        (key, i): [rank(labels_NL[:, i], draw_N) for draw_N in values[:, i].reshape(len(values), -1).T]
+        for key, values in scores.items()
+        for i in columns
+    }
 
     def statistics(weights: np.ndarray | None) -> dict[Any, np.ndarray]:
-        each: dict[Any, np.ndarray] = {key: auroc_of(ranking, weights) for key, ranking in ranks.items()}
+        each: dict[Any, np.ndarray] = {
+            key: np.mean([auroc_of(draw, weights) for draw in draws], axis=0) for key, draws in ranks.items()
+        }
         if averaged:
             each |= {key: np.mean([each[key, i] for i in averaged], axis=0) for key in scores}
         found = dict(each)
@@ -68,7 +85,7 @@ def aurocs(
 
     def metric(key: object) -> Metric:
         if key not in values:
-            return Metric(None, n=n, error="no label has 10 positives and 10 negatives")
+            return Metric(None, n=n, error=_why_none(left_out))
         value = float(values[key])
         if math.isnan(value):
             return Metric(None, n=n, error="not defined")
@@ -83,6 +100,11 @@ def aurocs(
         negatives={name: int((labels_NL[:, i] == 0).sum()) for i, name in enumerate(names)},
         left_out=left_out,
     )
+
+
+def _why_none(left_out: Mapping[str, str]) -> str:
+    unfitted = [label for label, why in left_out.items() if why == UNFITTED]
+    return f"{', '.join(unfitted[:3])}: {UNFITTED}" if unfitted else "no label has 10 positives and 10 negatives"
 
 
 def _columns(labels_NL: np.ndarray, names: Sequence[str]) -> tuple[list[int], dict[str, str]]:

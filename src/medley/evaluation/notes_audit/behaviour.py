@@ -17,7 +17,7 @@ from medley.core.records import Prediction
 from medley.core.seeds import generator
 from medley.data.source import LeakBudget
 from medley.evaluation.notes_audit.aurocs import Aurocs, aurocs, low, shown
-from medley.evaluation.notes_audit.probes import judged
+from medley.evaluation.notes_audit.budget import readings
 from medley.evaluation.notes_audit.regeneration import permutation_row
 from medley.evaluation.notes_audit.subject import Row, Subject, not_applicable, verdict
 from medley.evaluation.notes_audit.tolerance import fall_of_own_to_wrong_note, fall_with_wrong_note
@@ -52,8 +52,13 @@ class Trials:
         return found
 
 
-def audit_trials(trials: Trials, labels: Sequence[str], budget: LeakBudget, seed: int) -> dict[int, Row]:
-    """The rows of checks 4 to 7 for a model; check 4 only where notes could be written from other labels."""
+def audit_trials(
+    trials: Trials, labels: Sequence[str], budget: LeakBudget, seed: int, generated: bool = True
+) -> dict[int, Row]:
+    """The rows of checks 4 to 7 for a model; check 4 only where notes could be written from other labels.
+
+    `generated` says that nobody wrote the notes: check 7 then holds values against the budget, as check 2 does.
+    """
     own = trials.predictions["own"]
     labels = [label for label in labels if label in own[0].scores]
     truth_NL = np.array([[_known(one.labels.get(label)) for label in labels] for one in own], float)
@@ -65,7 +70,7 @@ def audit_trials(trials: Trials, labels: Sequence[str], budget: LeakBudget, seed
     if table.drops["own - swapped"].ci95 is None:
         why = table.drops["own - swapped"].error or "not defined"
         return {number: not_applicable(number, why) for number in (4, 5, 6, 7)}
-    rows = {5: _swap(table, trials, budget), 6: _without(table, budget), 7: _grey(table, budget)}
+    rows = {5: _swap(table, trials, budget), 6: _without(table, budget), 7: _grey(table, budget, generated)}
     if "permuted" in scores:
         rows[4] = permutation_row(table, budget, "film", "permuted", f"the run on {len(own)} studies")
     return rows
@@ -104,7 +109,7 @@ def _without(table: Aurocs, budget: LeakBudget) -> Row:
     """Check 6. Without a note, and with one and the same for all, the answer must come back to that of the film."""
     bound = fall_with_wrong_note(table.macro["film"].value or 0.5, budget.macro)
     falls = {name: table.drops[f"film - {name}"] for name in ("no_note", "canned")}
-    worst = max(falls.values(), key=lambda metric: metric.value or 0.0)
+    worst = max(falls.values(), key=low)  # what is held against the bound
     film = shown(table.macro["film"])
     return verdict(
         6,
@@ -117,24 +122,20 @@ def _without(table: Aurocs, budget: LeakBudget) -> Row:
     )
 
 
-def _grey(table: Aurocs, budget: LeakBudget) -> Row:
+def _grey(table: Aurocs, budget: LeakBudget, generated: bool) -> Row:
     """Check 7. With grey films the answer knows what the note says, which must keep to the budget."""
-    macro = table.macro["grey"]
-    support = {label: min(table.positives[label], table.negatives[label]) for label in table.labels["grey"]}
-    over = [
-        f"{label} {shown(metric)}"
-        for label, metric in table.labels["grey"].items()
-        if judged(metric, support[label]) > budget.label
-    ]
-    ok = judged(macro, max(support.values(), default=0)) <= budget.macro and not over
+    macro, *labels = readings("grey", table, ["grey"], budget, generated)
+    over = sorted((one for one in (macro, *labels) if one.over > 0), key=lambda one: -one.over)
+    first = over[0] if over else macro
+    too_much = ", ".join(f"{one.of} {shown(one.metric)} over {one.bound:g}" for one in over)
     return verdict(
         7,
-        ok,
-        macro.value,
-        budget.macro,
-        f"grey films: macro AUROC {shown(macro)}" + (f"; over the budget: {', '.join(over)}" if over else ""),
+        not over,
+        first.metric.value,
+        first.bound,
+        f"grey films: macro AUROC {shown(macro.metric)}" + (f"; {too_much}" if over else ""),
         "the note alone answers: the notes leak, or the table's notes were written after the film",
-        labels={label: metric.as_json() for label, metric in table.labels["grey"].items()},
+        labels={one.of: one.metric.as_json() for one in labels},
     )
 
 

@@ -93,20 +93,30 @@ def no_codes(subject: Subject) -> Row:
     enough = [i for i, column in enumerate(labels_NL.T) if min((column == 1).sum(), (column == 0).sum()) >= MIN_SUPPORT]
     if not enough:
         return not_applicable(3, f"no label has 10 positives and 10 negatives among {len(cases)} studies")
+    if not names and len({*subject.texts(cases)}) > 1:
+        return not_applicable(3, f"no word stands in {_RAREST} of the {len(cases)} notes and is lacking in {_RAREST}")
     if not names:
-        return verdict(3, True, 0.0, MOST_SHARE, "all notes have the same words: there is nothing to compare", "")
+        return verdict(3, True, 0.0, MOST_SHARE, "all notes are the same: there is nothing to compare", "")
     found = [shares(has_NF, labels_NL[:, i]) for i in enough]
     share_LF, low_LF, p_LF = (np.stack(parts) for parts in zip(*found, strict=True))
     significant_LF = false_discovery_control(p_LF.ravel()).reshape(p_LF.shape) <= RATE
     codes_LF = significant_LF & (low_LF > MOST_SHARE)
     worst = np.argsort(-np.where(significant_LF, share_LF, -1).ravel())[:_LISTED]
     listed = [
-        {"label": subject.labels[enough[i]], "feature": names[j], "share": float(share_LF[i, j])}
+        {
+            "label": subject.labels[enough[i]],
+            "feature": names[j],
+            "share": float(share_LF[i, j]),
+            "low": max(0.0, float(low_LF[i, j])),
+        }
         for i, j in zip(*np.unravel_index(worst, share_LF.shape), strict=True)
         if significant_LF[i, j]
     ]
-    most = listed[0]["share"] if listed else 0.0
-    top = "; ".join(f"'{one['feature']}' takes {one['share']:.2f} of {one['label']}" for one in listed[:3])
+    most = max(0.0, float(low_LF[significant_LF].max())) if significant_LF.any() else 0.0
+    top = "; ".join(
+        f"'{one['feature']}' takes {one['share']:.2f} of {one['label']} (at least {one['low']:.2f})"
+        for one in listed[:3]
+    )
     found_words = f"{int(codes_LF.sum())} codes, {int(significant_LF.sum())} associations"
     return verdict(
         3,

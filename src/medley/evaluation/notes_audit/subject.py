@@ -93,6 +93,11 @@ class Subject:
             raise MedleyError("there is no case, or no label, to hold notes against")
 
     @cached_property
+    def of_real_text(self) -> bool:
+        """Whether people wrote these notes. Beside a generated film nobody did, whatever the regime is called."""
+        return self.regime == "real" and not any(case.synthetic and self.notes[case.case_id] for case in self.cases)
+
+    @cached_property
     def labelled(self) -> tuple[Case, ...]:
         """The cases whose labels may be looked at: of train and dev where there is a split, else all."""
         if self.parts is None:
@@ -130,7 +135,9 @@ class Subject:
         values = [[case.labels.get(label, np.nan) for label in self.labels] for case in cases]
         return np.array([[value if is_known(value) else np.nan for value in row] for row in values], float)
 
-    def with_permuted_labels(self, cases: Sequence[Case]) -> list[Case]:
-        """The cases, each with all the labels of another study drawn by seed: same patients, someone else's truth."""
-        order = generator("notes audit", "permute", self.seed).permutation(len(cases))
+    def with_permuted_labels(self, cases: Sequence[Case], draw: int = 0) -> list[Case]:
+        """The cases, each with all the labels of another study drawn by seed: same patients, someone else's truth.
+        Another `draw`, other studies."""
+        key = ("notes audit", "permute", self.seed)
+        order = generator(*key, *([draw] if draw else [])).permutation(len(cases))
         return [replace(case, labels=cases[i].labels) for case, i in zip(cases, order, strict=True)]

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
+from medley.core.counts import counted
 from medley.core.errors import MedleyError
 from medley.core.labels import canonical
 from medley.core.records import Case, Prediction
@@ -99,7 +100,7 @@ class KnownCases:
         strangers = [one.case_id for one in predictions if one.case_id not in self.table.by_id]
         if strangers:
             raise MedleyError(
-                f"{where}: {self.table.path} lacks {len(strangers)} of the {len(predictions)} cases: "
+                f"{where}: {self.table.path} lacks {len(strangers)} of the {counted(len(predictions), 'case')}: "
                 f"{named(strangers)}; score them with the table that they come from"
             )
 
@@ -109,9 +110,10 @@ class KnownCases:
         for other in (*(other for other in PARTS if other != part), None):
             found = [one.case_id for one in predictions if self.part_of.get(one.case_id) == other]
             if found:
+                count = f"{len(found)} of the {counted(len(predictions), 'case')}"
                 raise MedleyError(
-                    f"{where}: {len(found)} of the {len(predictions)} cases are in {other or 'no part of the split'}, "
-                    f"not in {part}: {named(found)}; leave them out, or name the part that is meant"
+                    f"{where}: in {other or 'no part of the split'}, not in {part}: {count}, {named(found)}; "
+                    "leave them out, or name the part that is meant"
                 )
 
     def _joined(self, prediction: Prediction, case: Case, where: str) -> Prediction:

@@ -32,6 +32,8 @@ def read_predictions(path: Path | str, task: str | None = None) -> list[Predicti
     twice in one task, and for a file that holds nothing (of this task).
     """
     path = Path(path)
+    if path.is_dir():
+        raise MedleyError(f"{path} is a folder; name the file of predictions in it")
     if not path.is_file():
         raise MedleyError(f"{path} does not exist; `medley evaluate RUN` or another system writes predictions")
     if task is not None and task not in TASKS:

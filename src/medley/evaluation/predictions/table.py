@@ -26,6 +26,7 @@ from medley.evaluation.predictions.lines import GROUP_KEYS, parse_prediction
 
 TASK = "chest_findings"
 SCORE, LABEL, HEAD = "score/", "label/", "head/"
+OTHER_SEPARATORS = {"\t": "tabs", ";": "semicolons", "|": "'|'"}
 _NAMES = ("case_id", "patient_id", *GROUP_KEYS)
 _RULE = f"columns are {', '.join(_NAMES)}, {SCORE}<label>, {LABEL}<label>, {HEAD}<head>/<label>"
 
@@ -38,7 +39,7 @@ def read_predictions_csv(path: Path | str, patients: Mapping[str, str] | None = 
     """
     path = Path(path)
     if not path.is_file():
-        raise MedleyError(f"{path} does not exist")
+        raise MedleyError(f"{path} {'is a folder; name the file in it' if path.is_dir() else 'does not exist'}")
     predictions: list[Prediction] = []
     rows: dict[str, int] = {}
     with path.open(encoding="utf-8-sig", newline="") as file:
@@ -75,8 +76,9 @@ def _lines(path: Path, file: Any) -> Iterator[tuple[int, list[str]]]:
 def _check_header(path: Path, header: Sequence[str], patients_known: bool) -> None:
     if not header:
         raise MedleyError(f"{path} is empty; its first row must name the columns: {_RULE}")
-    if len(header) == 1 and ";" in header[0]:
-        raise MedleyError(f"{path}: its columns are separated by semicolons; write it with commas")
+    for separator, called in OTHER_SEPARATORS.items():
+        if len(header) == 1 and separator in header[0]:
+            raise MedleyError(f"{path}: its columns are separated by {called}; write it with commas")
     seen: dict[str, str] = {}
     for column in header:
         _check_column(path, column)

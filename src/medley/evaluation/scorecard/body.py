@@ -8,11 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from medley.core.counts import counted
+from medley.evaluation.predictions.arrays import FUSED
 from medley.evaluation.scorecard import page
 from medley.evaluation.scorecard import tables as scorecard_tables
 from medley.evaluation.scorecard import words as scorecard_words
+from medley.evaluation.scorecard.calibrated import calibration_said
 from medley.evaluation.scorecard.card import Scorecard
 from medley.evaluation.scorecard.headline import headline
+from medley.evaluation.scorecard.missing import missing
 from medley.evaluation.scorecard.tables import EXPLANATION
 
 Example = tuple[bytes, str]  # a picture, and the sentence under it
@@ -36,7 +40,7 @@ def scorecard_body(
     """The page without its frame, for a page that holds more than this card; `anchor` must be one of its own there."""
     body = [page.paragraph(headline(card), lead=True)]
     if card.warnings:
-        remarks = f"{len(card.warnings)} remark{'s' * (len(card.warnings) != 1)}"
+        remarks = counted(len(card.warnings), "remark")
         body.append(page.link(f"{remarks} to read before you quote a number", anchor))
     body += [page.heading("What it was tested on"), page.bullets(tested_on(card))]
     if card.floors:
@@ -49,15 +53,17 @@ def scorecard_body(
     body.append(page.folded("AUROC of each label beside its floors", scorecard_tables.labels_beside_floors(card)))
     body.append(_figures(pictures, "roc", "pr"))
     body += [page.heading("Can its probabilities be believed?"), page.paragraph(scorecard_words.CALIBRATION_INTRO)]
+    if effect := calibration_said(card.per_label[FUSED]):
+        body.append(page.paragraph(effect[1]))
     body += [scorecard_tables.calibration_table(card), _figures(pictures, "reliability")]
     body += _subgroups(card)
     body += _explanations(card, examples)
     body.append(page.heading("Before you quote a number", anchor))
     body.append(page.bullets(card.warnings) if card.warnings else page.paragraph("Nothing to remark."))
-    missing = scorecard_tables.missing(card)
+    reasons = missing(card)
     body.append(page.heading("What could not be computed, and why"))
     body.append(
-        page.folded(f"{len(missing)} reasons", page.bullets(missing)) if missing else page.paragraph("Nothing.")
+        page.folded(counted(len(reasons), "reason"), page.bullets(reasons)) if reasons else page.paragraph("Nothing.")
     )
     body.append(page.heading("How it was measured"))
     body.append(page.paragraph("Two scorecards may be compared only where the protocol is the same."))
@@ -69,9 +75,8 @@ def scorecard_body(
 def tested_on(card: Scorecard) -> list[str]:
     """Who was in the scored part, as far as the card knows, in plain lines."""
     known = card.protocol
-    lines = [
-        f"{known.get('studies')} studies of {known.get('patients')} patients: {known.get('reader') or 'not stated'}"
-    ]
+    who = f"{counted(known['studies'], 'study')} of {counted(known['patients'], 'patient')}"
+    lines = [f"{who}: {known.get('reader') or 'not stated'}"]
     if known.get("part"):
         lines.append(f"The part '{known['part']}' of the split {known.get('split')}")
     notes = {"none": "The system read no notes", "real": "Notes: what was written before the film", None: None}

@@ -10,11 +10,9 @@ from collections.abc import Mapping
 from textwrap import fill
 from typing import TYPE_CHECKING
 
-from medley.core.labels import NO_FINDING
-from medley.evaluation.classification import MIN_SUPPORT
 from medley.evaluation.predictions.arrays import FUSED
 from medley.evaluation.scorecard.card import LabelScores, Scorecard
-from medley.evaluation.scorecard.headline import METRIC, ordered_floors, verdicts, words_of
+from medley.evaluation.scorecard.headline import METRIC, averaged_labels, ordered_floors, verdicts, words_of
 from medley.evaluation.statistics import Metric
 
 if TYPE_CHECKING:
@@ -48,10 +46,8 @@ def labels_figure(card: Scorecard) -> Figure | None:
     if not scored:
         return None
 
-    def averaged(name: str) -> bool:
-        return name != NO_FINDING and min(scored[name].positives, scored[name].negatives) >= MIN_SUPPORT
-
-    names = sorted(scored, key=lambda name: (not averaged(name), -(scored[name].metrics["auroc"].value or 0)))
+    averaged = set(averaged_labels(scored))
+    names = sorted(scored, key=lambda name: (name not in averaged, -(scored[name].metrics["auroc"].value or 0)))
     counts = {name: f"{scored[name].positives} of {scored[name].positives + scored[name].negatives}" for name in names}
     axes = _dot_axes([f"{fill(_plain(name), 24)}\n({counts[name]})" for name in names])
     floors = [name for name in ordered_floors(card) if name in MARKERS]
@@ -62,9 +58,8 @@ def labels_figure(card: Scorecard) -> Figure | None:
             value = _head_value(card, floor, name) if value is None else value
             if value is not None:
                 axes.plot([value], [y], MARKERS[floor], mfc="none", mec=HOLLOW, markersize=6)
-    in_averages = sum(map(averaged, names))
-    if 0 < in_averages < len(names):
-        axes.axhline(in_averages - 0.5, color="0.6", linewidth=0.8)
+    if 0 < len(averaged) < len(names):
+        axes.axhline(len(averaged) - 0.5, color="0.6", linewidth=0.8)
     axes.plot([], [], "o", color=SYSTEM, label="the system")
     for floor in floors:
         axes.plot([], [], MARKERS[floor], mfc="none", mec=HOLLOW, label=words_of(floor))
@@ -137,7 +132,7 @@ def _dot(axes: Axes, y: float, metric: Metric, colour: str, *, filled: bool) -> 
 def _whole(axes: Axes) -> Figure:
     """The figure of the axes, from guessing (or what is worse than it) to perfect."""
     low, _ = axes.get_xlim()
-    axes.set_xlim(min(0.45, low), 1.005)
+    axes.set_xlim(min(0.45, low), 1.02)  # half a marker beyond 1, where many stand
     return axes.get_figure()  # type: ignore[return-value]
 
 

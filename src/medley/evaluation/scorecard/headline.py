@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
+from medley.core.counts import counted
 from medley.core.labels import NO_FINDING
 from medley.evaluation.classification import MIN_SUPPORT
 from medley.evaluation.predictions.arrays import FUSED
-from medley.evaluation.scorecard.card import Scorecard
+from medley.evaluation.scorecard.card import LabelScores, Scorecard
+from medley.evaluation.scorecard.numbers import interval, number, said
 from medley.evaluation.statistics import Metric
 
 METRIC = "auroc_macro"
-BEATEN, NOT_BEATEN, WORSE, UNDEFINED = "beaten", "not beaten", "worse", "undefined"
-SENTENCES = {
-    BEATEN: "By more than its interval it beats {}.",
-    NOT_BEATEN: "Within its interval it does not beat {}.",
-    WORSE: "It is worse, by more than its interval, than {}.",
-    UNDEFINED: "Nothing is known against {}.",
-}
+BEATEN, NOT_BEATEN, WORSE, UNDEFINED = "beaten", "not beaten", "worse", "not known"
 FLOORS = {
     "prevalence": "the constant answer",
     "all_negative": "calling nothing",
@@ -40,11 +37,22 @@ UNBEATEN = {  # what it means where the system is not above the floor
     "nearest_neighbour": "looking up a similar film does as well",
     "label_shuffled": "its score does not come from what the labels taught it",
 }
+OUTDONE = {  # what it means where the floor is better than the system
+    "prevalence": "it ranks worse than chance",
+    "all_negative": "it ranks worse than chance",
+    "text_only": "with the image it does worse than with the note alone",
+    "no_note": "the note makes it worse",
+    "black_images": "the image makes it worse",
+    "shuffled_images": "another patient's image serves it better",
+    "thumbnail_probe": "brightness and shape at large do better",
+    "nearest_neighbour": "looking up a similar film does better",
+    "label_shuffled": "what the labels taught it makes it worse",
+}
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """How the system stands to one floor: `state` is beaten, not beaten, worse, or undefined."""
+    """How the system stands to one floor: `state` is beaten, not beaten, worse, or not known."""
 
     floor: str
     words: str
@@ -55,7 +63,23 @@ class Verdict:
     @property
     def meaning(self) -> str:
         """What follows where the floor is not beaten; empty where it is."""
-        return UNBEATEN.get(self.floor, "") if self.state in (NOT_BEATEN, WORSE) else ""
+        return {NOT_BEATEN: UNBEATEN, WORSE: OUTDONE}.get(self.state, {}).get(self.floor, "")
+
+    @property
+    def sentence(self) -> str:
+        """How the system stands to a floor that it does not beat, or of which nothing is known."""
+        if self.value is None or self.above is None or self.above.value is None:
+            why = self.above.error if self.above else None
+            return f"Nothing is known against {self.words}{f': {why}' if why else ''}."
+        scores = f"{number(self.value)}; difference {said(self.above, '+')}"
+        follows = f", so {self.meaning}" if self.meaning else ""
+        if self.state == WORSE:
+            return f"By more than its interval it is worse than {self.words} ({scores}){follows}."
+        if self.state == NOT_BEATEN and round(self.above.value, 3) < 0:
+            return f"It does not beat {self.words}, which scores higher ({scores}, may be chance){follows}."
+        if self.state == NOT_BEATEN:
+            return f"It does not beat {self.words} ({scores}, may be chance){follows}."
+        return f"Whether it beats {self.words} ({scores}) is not known: {self.above.error}."
 
 
 def verdicts(card: Scorecard) -> list[Verdict]:
@@ -67,9 +91,9 @@ def verdicts(card: Scorecard) -> list[Verdict]:
     for name in ordered_floors(card):
         value = card.floors[name].get(METRIC)
         above = card.metrics.get(f"fused_minus_{name}/{METRIC}")
-        if (above is None or above.ci95 is None) and value is not None and ours.value is not None:
-            interval = ours.ci95 and (ours.ci95[0] - value, ours.ci95[1] - value)
-            above = Metric(ours.value - value, interval, ours.n, ours.error)
+        if above is None and value is not None and ours.value is not None:
+            shifted = ours.ci95 and (ours.ci95[0] - value, ours.ci95[1] - value)
+            above = Metric(ours.value - value, shifted, ours.n, ours.error)
         state = UNDEFINED
         if value is not None and above is not None and above.ci95 is not None:
             state = BEATEN if above.ci95[0] > 0 else WORSE if above.ci95[1] < 0 else NOT_BEATEN
@@ -78,29 +102,36 @@ def verdicts(card: Scorecard) -> list[Verdict]:
 
 
 def headline(card: Scorecard) -> str:
-    """Macro AUROC with its interval, the floors it beats by more than that interval, and those it does not."""
+    """Macro AUROC with its interval, the floors that it beats, and a sentence on each that it does not."""
     metric = card.metrics[METRIC]
     if metric.value is None:
         return f"AUROC could not be computed: {metric.error}."
-    labels = sum(
-        name != NO_FINDING and min(scores.positives, scores.negatives) >= MIN_SUPPORT
-        for name, scores in card.per_label[FUSED].items()
-    )
-    over = f"mean over {labels} label{'s' * (labels != 1)} of {metric.n} studies"
+    labels = counted(len(averaged_labels(card.per_label[FUSED])), "label")
+    over = f"mean over {labels} of {counted(metric.n, 'study')}"
     if metric.ci95 is None:
-        return f"AUROC {metric.value:.3f}, {over}, with {metric.error}: it cannot be held against any floor."
-    sentences = [f"AUROC {metric.value:.3f} (95 % interval {metric.ci95[0]:.3f} to {metric.ci95[1]:.3f}), {over}."]
-    of_state: dict[str, list[str]] = {}
-    for verdict in verdicts(card):
-        value = "" if verdict.value is None else f" ({verdict.value:.3f})"
-        meaning = f", so {verdict.meaning}" if verdict.meaning else ""
-        of_state.setdefault(verdict.state, []).append(f"{verdict.words}{value}{meaning}")
-    for state, sentence in SENTENCES.items():
-        if state in of_state:
-            sentences.append(sentence.format(_listed(of_state[state])))
-    if not of_state:
+        why = (metric.error or "").removeprefix("no interval: ")
+        nothing = f"It has no interval ({why}), so it cannot be held against any floor."
+        return f"AUROC {number(metric.value)}, {over}. {nothing}"
+    sentences = [f"AUROC {number(metric.value)} (95 % interval {interval(metric.ci95)}), {over}."]
+    found = verdicts(card)
+    beaten = [f"{verdict.words} ({number(verdict.value or 0)})" for verdict in found if verdict.state == BEATEN]
+    if beaten:
+        sentences.append(f"By more than its interval it beats {_listed(beaten)}.")
+    sentences += [
+        verdict.sentence for state in (NOT_BEATEN, WORSE, UNDEFINED) for verdict in found if verdict.state == state
+    ]
+    if not found:
         sentences.append("No floor was given to hold it against.")
     return " ".join(sentences)
+
+
+def averaged_labels(scored: Mapping[str, LabelScores]) -> list[str]:
+    """The labels that stand in the averages: findings with enough cases of both kinds."""
+    return [
+        name
+        for name, scores in scored.items()
+        if name != NO_FINDING and min(scores.positives, scores.negatives) >= MIN_SUPPORT
+    ]
 
 
 def ordered_floors(card: Scorecard) -> list[str]:
@@ -115,5 +146,4 @@ def words_of(floor: str) -> str:
 
 
 def _listed(words: list[str]) -> str:
-    between = "; " if any(", " in word for word in words) else ", "
-    return words[0] if len(words) == 1 else f"{between.join(words[:-1])} and {words[-1]}"
+    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"

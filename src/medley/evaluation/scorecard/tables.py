@@ -1,19 +1,22 @@
-"""The tables of the scorecard's page. A cell is a value with its interval below it, or a dash; none is made here."""
+"""The tables of the scorecard's page. A cell is a value with its interval below it; none is made here.
+
+A dash is what could not be computed, which `missing` gives the reason for. What was never asked of a row is left empty.
+"""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
+from medley.core.counts import counted
 from medley.evaluation.predictions.arrays import FUSED
 from medley.evaluation.scorecard import page
 from medley.evaluation.scorecard.card import Axis, LabelScores, Scorecard
 from medley.evaluation.scorecard.headline import ordered_floors, verdicts, words_of
+from medley.evaluation.scorecard.numbers import NULL, number, said
 from medley.evaluation.scorecard.words import AVERAGES, CALIBRATION, EXPLANATION_FLOORS, EXPLANATIONS, PER_LABEL
 from medley.evaluation.statistics import Metric
 
-NULL = "—"
-DASH = "\u2060–\u2060"  # word joiners: an interval is not broken in two
 DELTA = "fused_minus_"
 EXPLANATION = "explanation"  # the head of per_label that holds the scores of the maps
 
@@ -22,9 +25,10 @@ def floors_table(card: Scorecard) -> str:
     """One row a floor: what it is, its AUROC, what the system is above it, and what follows."""
     rows = []
     for verdict in verdicts(card):
-        value = NULL if verdict.value is None else f"{verdict.value:.3f}"
+        value = NULL if verdict.value is None else number(verdict.value)
         state = verdict.state + (f": {verdict.meaning}" if verdict.meaning else "")
-        rows.append((verdict.words.capitalize(), state.capitalize(), value, said(verdict.above, "+")))
+        above = NULL if verdict.above is None else _cell(verdict.above, "+")
+        rows.append((capital(verdict.words), capital(state), value, above))
     return page.table(("Floor", "Verdict", "AUROC", "The system is above it by"), rows)
 
 
@@ -34,10 +38,9 @@ def averages_table(card: Scorecard) -> str:
     constants = [name for name in ("all_negative", "prevalence") if name in card.floors]
     rows = []
     for name, words in AVERAGES.items():
-        values = [said(card.metrics.get(name if head == FUSED else f"{head}/{name}")) for head in heads]
-        beside = [card.floors[floor].get(name) for floor in constants]
-        if any(value != NULL for value in values):
-            rows.append([words, *values, *(NULL if value is None else f"{value:.3f}" for value in beside)])
+        values = [_cell(card.metrics.get(name if head == FUSED else f"{head}/{name}")) for head in heads]
+        if any(values):
+            rows.append([words, *values, *(_of_floor(card, floor, name) for floor in constants)])
     header = ["", *map(head_words, heads), *(f"Floor: {words_of(floor)}" for floor in constants)]
     return page.table(header, rows, label="Averages")
 
@@ -47,8 +50,8 @@ def labels_table(card: Scorecard) -> str:
     rows = []
     for label, scores in card.per_label[FUSED].items():
         row = [label, f"{scores.positives}\u00a0/\u00a0{scores.positives + scores.negatives}"]
-        row += [said(scores.metrics.get(name)) for name in PER_LABEL]
-        rows.append([*row, NULL if scores.threshold is None else f"{scores.threshold:.3f}"])
+        row += [_cell(scores.metrics.get(name)) for name in PER_LABEL]
+        rows.append([*row, NULL if scores.threshold is None else number(scores.threshold)])
     return page.table(["Label", "Positive / known", *PER_LABEL.values(), "Called from"], rows, label="Label by label")
 
 
@@ -59,20 +62,19 @@ def labels_beside_floors(card: Scorecard) -> str:
     floors = [name for name in floors if any(key.startswith("auroc/") for key in card.floors[name])]
     rows = []
     for label, scores in card.per_label[FUSED].items():
-        beside = [card.floors[floor].get(f"auroc/{label}") for floor in floors]
-        heads = [said(_metric(card, head, label, "auroc")) for head in others]
-        cells = [NULL if value is None else f"{value:.3f}" for value in beside]
-        rows.append([label, said(scores.metrics.get("auroc")), *heads, *cells])
-    header = ["Label", "The system", *map(head_words, others), *(words_of(floor).capitalize() for floor in floors)]
+        heads = [_cell(_metric(card, head, label, "auroc")) for head in others]
+        beside = [_of_floor(card, floor, f"auroc/{label}") for floor in floors]
+        rows.append([label, _cell(scores.metrics.get("auroc")), *heads, *beside])
+    header = ["Label", "The system", *map(head_words, others), *(capital(words_of(floor)) for floor in floors)]
     return page.table(header, rows, label="AUROC of each label beside its floors")
 
 
 def calibration_table(card: Scorecard) -> str:
     """Mean over labels first, then each label: raw and calibrated, beside what true probabilities would show."""
     names = [name for name in CALIBRATION if name in card.metrics]
-    rows = [["Mean over labels", *(said(card.metrics[name]) for name in names)]]
+    rows = [["Mean over labels", *(_cell(card.metrics[name]) for name in names)]]
     for label, scores in card.per_label[FUSED].items():
-        rows.append([label, *(said(scores.metrics.get(name)) for name in names)])
+        rows.append([label, *(_cell(scores.metrics.get(name)) for name in names)])
     return page.table(["", *(CALIBRATION[name] for name in names)], rows, label="Calibration")
 
 
@@ -81,7 +83,7 @@ def axis_table(axis: Axis, label: str) -> str:
     names = [name for name in AVERAGES if any(name in group.metrics for group in axis.groups.values())]
     rows = []
     for group, scores in axis.groups.items():
-        values = [said(scores.metrics.get(name)) for name in names]
+        values = [_cell(scores.metrics.get(name)) for name in names]
         rows.append([group, str(scores.studies), str(scores.patients), str(len(scores.labels)), *values])
     header = [
         "",
@@ -96,13 +98,12 @@ def axis_table(axis: Axis, label: str) -> str:
 def explanations_table(card: Scorecard) -> str:
     """What the maps of the best method score over all focal findings, what their floors do, and each finding's."""
     names = [name for name in EXPLANATIONS if name in card.metrics]
-    rows = [["All focal findings", *(said(card.metrics[name]) for name in names), ""]]
+    rows = [["All focal findings", *(_cell(card.metrics[name]) for name in names), ""]]
     for floor, words in EXPLANATION_FLOORS.items():
-        beside = [card.floors.get(floor, {}).get(name) for name in names]
         if floor in card.floors:
-            rows.append([f"Floor: {words}", *(NULL if value is None else number(value) for value in beside), ""])
+            rows.append([f"Floor: {words}", *(_of_floor(card, floor, name) for name in names), ""])
     for label, scores in card.per_label[EXPLANATION].items():
-        rows.append([label, *(said(scores.metrics.get(name)) for name in names), str(scores.positives)])
+        rows.append([label, *(_cell(scores.metrics.get(name)) for name in names), str(scores.positives)])
     return page.table(["", *(EXPLANATIONS[name] for name in names), "Lesions"], rows, label="Explanations")
 
 
@@ -110,12 +111,13 @@ def explanation_lines(card: Scorecard) -> list[str]:
     """Whose maps these are, and whether they come from what the system learned."""
     facts = card.provenance.get("explanations", {})
     chosen = f", chosen on the {facts['chosen_on']} part" if facts.get("chosen_on") else ""
-    lines = [f"Method: {facts.get('method')}{chosen}; {facts.get('lesions')} lesions on {facts.get('studies')} films"]
+    over = f"{counted(facts.get('lesions', 0), 'lesion')} on {counted(facts.get('studies', 0), 'film')}"
+    lines = [f"Method: {facts.get('method')}{chosen}; {over}"]
     above = card.metrics.get("trained_minus_randomised/pointing_game")
     if above is not None and above.value is not None:
         beaten = above.ci95 is not None and above.ci95[0] > 0
         follows = "the maps follow what it learned" if beaten else "the maps do not depend on what it learned"
-        lines.append(f"Pointing game less that of random weights: {_inline(above)}; {follows}")
+        lines.append(f"Pointing game less that of random weights: {said(above, '+')}; {follows}")
     if left_out := facts.get("left_out"):
         lines.append(f"Not averaged: {', '.join(f'{label} ({why})' for label, why in left_out.items())}")
     return lines
@@ -128,8 +130,10 @@ def gap_lines(axis: Axis) -> list[str]:
         found = gap.difference
         if found.value is None:
             continue
-        line = f"Largest gap in {AVERAGES.get(name, name)}: {gap.better} lies {_inline(found)} above {gap.worse}"
-        line += f", over the {len(gap.labels)} labels that both have cases of"
+        apart = f"{gap.better} lies {said(found, '+')} above {gap.worse}"
+        line = f"Largest gap in {AVERAGES.get(name, name)}: {apart}, over {counted(len(gap.labels), 'label')} of both"
+        if found.ci95 is None:
+            line += f" ({found.error})"
         nothing = found.ci95 is not None and found.ci95[0] <= 0
         lines.append(line + (": no difference that these studies can show." if nothing else "."))
     return lines
@@ -149,17 +153,8 @@ def differences(card: Scorecard) -> list[str]:
             words = head_words(head).lower()
             worse = metric.ci95 is not None and metric.ci95[1] < 0
             follows = ": it is worse than that head alone." if worse else "."
-            lines.append(f"The system minus {words}, on the same patients: {_inline(metric)} AUROC{follows}")
+            lines.append(f"The system minus {words}, on the same patients: {said(metric, '+')} AUROC{follows}")
     return lines
-
-
-def missing(card: Scorecard) -> list[str]:
-    """Reason by reason, the metrics that are null or without an interval because of it."""
-    reasons: dict[str, list[str]] = {}
-    for name, metric in _named(card):
-        if metric.error:
-            reasons.setdefault(metric.error, []).append(name)
-    return [f"{reason}: {', '.join(names)}" for reason, names in reasons.items()]
 
 
 def settings_table(settings: Mapping[str, object], label: str) -> str:
@@ -174,16 +169,6 @@ def _setting(value: object) -> str:
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
-def _named(card: Scorecard) -> Iterable[tuple[str, Metric]]:
-    yield from card.metrics.items()
-    for head, labels in card.per_label.items():
-        for label, scores in labels.items():
-            yield from ((f"{head}/{label}/{name}", metric) for name, metric in scores.metrics.items())
-    for name, axis in card.subgroups.items():
-        for group, part in axis.groups.items():
-            yield from ((f"{name} {group}/{metric}", value) for metric, value in part.metrics.items())
-
-
 def heads_of(card: Scorecard) -> list[str]:
     """The system's answer and its other heads; neither differences nor maps."""
     return [head for head in card.per_label if not head.startswith(DELTA) and head != EXPLANATION]
@@ -195,23 +180,22 @@ def head_words(head: str) -> str:
     return known.get(head, head.replace("_", " ").capitalize())
 
 
-def said(metric: Metric | None, sign: str = "") -> str:
-    """A cell: the value, and below it its interval; `sign` is + for differences."""
-    if metric is None or metric.value is None:
-        return NULL
-    if metric.ci95 is None:
-        return number(metric.value, sign)
-    between = "\u00a0to\u00a0" if sign else DASH
-    return f"{number(metric.value, sign)}\n({number(metric.ci95[0], sign)}{between}{number(metric.ci95[1], sign)})"
+def capital(words: str) -> str:
+    """With a capital at its head, and all other letters as they are."""
+    return words[:1].upper() + words[1:]
 
 
-def number(value: float, sign: str = "") -> str:
-    """Three decimals, and a minus that is one."""
-    return f"{value:{sign}.3f}".replace("-", "\N{MINUS SIGN}")
+def _cell(metric: Metric | None, sign: str = "") -> str:
+    """The value, and below it its interval, which no narrow column breaks in two."""
+    return said(metric, sign, between="\n").replace(", ", ",\N{NO-BREAK SPACE}")
 
 
-def _inline(metric: Metric) -> str:
-    return said(metric, "+").replace("\n", " ")
+def _of_floor(card: Scorecard, floor: str, name: str) -> str:
+    """A floor's value; empty where the floor was not asked for it."""
+    if name not in card.floors[floor]:
+        return ""
+    value = card.floors[floor][name]
+    return NULL if value is None else number(value)
 
 
 def _metric(card: Scorecard, head: str, label: str, name: str) -> Metric | None:

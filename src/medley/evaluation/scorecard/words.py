@@ -67,11 +67,12 @@ FLOORS_INTRO = (
 AVERAGES_INTRO = (
     "AUROC: how often a positive study is ranked above a negative one; 0.5 is guessing, 1 is perfect. Average "
     "precision: how pure the top of the ranking is. The rest counts calls at thresholds that were "
-    "chosen on other patients."
+    "chosen on other patients. In brackets: the 95 % interval over patients. A dash could not be computed, and the end "
+    "of the page says why; an empty cell is not measured of that answer."
 )
 LABELS_INTRO = (
     "The system's own answer. Recall: the share of the ill who are called. Specificity: the share of the healthy who "
-    "are not. Precision: the share of calls that are right. A dash is a number that could not be computed."
+    "are not. Precision: the share of calls that are right."
 )
 CALIBRATION_INTRO = (
     "Does a said 30 % come true three times in ten? The calibration error is the mean distance between what was said "

@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from medley.core.counts import counted
 from medley.core.errors import MedleyError
 from medley.data.source import Progress, Source
 from medley.evaluation.statistics import Metric
@@ -77,7 +78,7 @@ def score_run(
     best = max(on_dev, key=on_dev.__getitem__) if on_dev else names[0]
     metrics, per_label, values = _measured(predictor, marked, cuts, best, resamples, tell)
     facts = _facts(marked, best, tuned_on, on_dev, cuts[best])
-    warnings = [f"explanations: {count} lesions left out: {why}" for why, count in marked.left_out.items()]
+    warnings = [f"explanations: {counted(count, 'lesion')} left out: {why}" for why, count in marked.left_out.items()]
     if not on_dev:
         warnings.append(
             f"explanations: {tuned_on} marks no lesion to tune on: {best} was not chosen, iou is cut at {_DEFAULT_CUT}"

@@ -44,6 +44,7 @@ class Explanation:
     maps: tuple[np.ndarray, ...]
     words: Mapping[str, float] | None  # word -> what it adds to the log-odds; None without a note
     note: WordShares | None
+    unread: tuple[str, ...] = ()  # why other films of the study are not among `films`
 
     def heat(self, film: int) -> np.ndarray:
         """float32 [H, W] in [0, 1] over the original film: 0 where nothing speaks for the label, 1 at the study's
@@ -61,6 +62,7 @@ class Explanation:
             "probability": self.probability,
             "threshold": self.threshold,
             "films": [self._film(number) for number in range(len(self.films))],
+            "films_not_read": list(self.unread),
         }
         if self.words is not None and self.note is not None:
             said["note"] = {
@@ -97,7 +99,7 @@ def explain(
     """
     labels = require_labels(targets, predictor.labels, "--target")
     check_methods(predictor, methods)
-    studies, films = predictor.read(request)
+    studies, films, unread = predictor.read(request)
     whole = aggregate(predictor.predictions(studies), predictor.recipe.evaluate.aggregation)
     cuts = {
         label: predictor.thresholds.of("fused", label)[0] if predictor.thresholds else None for label in whole.scores
@@ -121,6 +123,7 @@ def explain(
                     maps=tuple(of_film[place] for of_film in maps),
                     words=by_word,
                     note=note,
+                    unread=unread,
                 )
             )
     return found

@@ -7,6 +7,7 @@ import io
 from collections.abc import Mapping
 from pathlib import Path
 
+from medley.core.counts import counted
 from medley.core.files import write_text
 from medley.data.source import Source
 
@@ -16,15 +17,15 @@ def left_out_warnings(source: Source, part: str) -> tuple[str, ...]:
     warnings = []
     left_out = source.left_out(part)
     if left_out:
-        total = len(left_out) + len(source.parts[part])
-        warnings.append(f"{len(left_out)} of {total} studies of the part have no readable film and are not scored")
+        total = counted(len(left_out) + len(source.parts[part]), "study")
+        warnings.append(f"not scored, without a readable film: {len(left_out)} of {total} of the part")
     views = source.config.views
     lacking = sum(
         any(image.view in views and image.path in source.unreadable for image in case.images)
         for case in source.parts[part]
     )
     if lacking:
-        warnings.append(f"{lacking} of the scored studies lack a film that cannot be read")
+        warnings.append(f"scored without a film that cannot be read: {counted(lacking, 'study')}")
     return tuple(warnings)
 
 
