@@ -225,7 +225,7 @@ class LooksAtLight(torch.nn.Module):
         maps = (light / light.sum((1, 2, 3), keepdim=True))[:, None].expand(b, self.labels, v, self.grid, self.grid)
         logits = {head: torch.full((b, self.labels, 1), 2.0) for head in ("fused", "image_only", "text_only")}
         words = torch.zeros(b, self.labels, batch.words_BL.shape[1])
-        return Output(logits, maps, maps, words, torch.ones(b, dtype=torch.bool))
+        return Output(logits, maps, words, torch.ones(b, dtype=torch.bool))
 
 
 @pytest.mark.parametrize(("height", "width"), [(120, 60), (60, 120), (97, 64)])

@@ -116,8 +116,10 @@ def _fitted(folder: Path, weights: str) -> tuple[Thresholds | None, Calibration 
 
 
 def notes_audit(folder: Path) -> str:
-    """What the audit before training said of the run's notes: passed, not made, or the checks that failed."""
+    """What the audit before training said of the run's notes: passed, not made, nothing to audit, or what failed."""
     if not (folder / "audit.json").is_file():
         return "not made"
-    failed = read_json(folder / "audit.json")["failed"]
-    return f"failed check {', '.join(map(str, failed))}" if failed else "passed"
+    verdict = read_json(folder / "audit.json")
+    if verdict["failed"]:
+        return f"failed check {', '.join(map(str, verdict['failed']))}"
+    return "passed" if verdict["passed"] else "no check could be made"
