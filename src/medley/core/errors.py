@@ -45,3 +45,10 @@ def choose(name: str, table: dict, what: str):
     if name not in table:
         raise MedleyError(f"unknown {what} '{name}'{nearest(name, table)}")
     return table[name]
+
+
+def cannot_load(what: str, name: str, error: Exception) -> MedleyError:
+    """One line for a hub id or folder that cannot be loaded."""
+    first = (str(error).splitlines() or [type(error).__name__])[0]
+    cure = "check the id and the network, or give a local folder that save_pretrained wrote"
+    return MedleyError(f"{what} '{name}' cannot be loaded ({first}); {cure}")

@@ -15,7 +15,7 @@ import torch
 from torch import nn
 
 from medley.core.config import Config
-from medley.core.records import Evidence, Prediction, Study
+from medley.core.records import Evidence, Prediction, Report, Study
 from medley.core.stage import Stage
 
 B = TypeVar("B")
@@ -25,6 +25,7 @@ class Processor(Protocol):
     """Turns studies into the family's Batch and its Output into predictions. Saved with the weights."""
 
     labels: tuple[str, ...]
+    regions: tuple[str, ...]  # labels and parts of the body whose place on the film it learns from, where known
 
     @property
     def image_px(self) -> int:
@@ -55,11 +56,13 @@ class Family:
     """The literal that a family file ends with.
 
     `sizes` names the backbones: a recipe's `size` lays that mapping under its `model`. `fit_processor(config, labels,
-    notes, prevalence)` builds a processor from the training part; `load_processor(config, folder)` reads a saved one.
+    notes, prevalence, reports)` builds a processor from the training part, of which `reports` are the target sections
+    that each study has; `load_processor(config, folder)` reads a saved one.
     `model(config, processor, pretrained=True)` builds the model, with pretrained=False all of it with random weights,
     for saved ones to be laid over; `stages(config, processor)` gives the stages named `stage_names`. `sketch(config)`
     is a processor from published configs, without words or weights, from which the model can be built to be counted;
     `reference` holds the parameters of each part of the system the family follows, and why ours differ.
+    `write(model, processor, output)` gives one Report a study, for a family that writes.
     """
 
     name: str
@@ -73,6 +76,7 @@ class Family:
     stages: Callable[[Any, Any], tuple[Stage, ...]]
     sketch: Callable[[Any], Processor]
     reference: Mapping[str, tuple[int, str]]
+    write: Callable[..., list[Report]] | None = None
 
 
 def to_device(batch: B, device: torch.device | str) -> B:

@@ -53,6 +53,9 @@ NIH_14 = (
     "Hernia",
 )
 
+# The parts of the chest that a frontal film shows and a mask can be drawn of; left and right are the patient's.
+ANATOMY = ("cardiac", "left_lung", "right_lung", "mediastinum", "diaphragm", "spine")
+
 ALIASES = {
     "Effusion": "Pleural Effusion",
     "Infiltrate": "Infiltration",

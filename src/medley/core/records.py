@@ -47,6 +47,11 @@ class Case:
     synthetic: bool = False
 
 
+def target_sections(case: Case) -> dict[str, str]:
+    """What of the case's text was written from the image, and says anything: section -> text."""
+    return {name: case.text[name].strip() for name in TARGET_SECTIONS if case.text.get(name, "").strip()}
+
+
 @dataclass(frozen=True)
 class Placement:
     """How an original of `height` x `width` pixels was put on a square of `px`: scaled by `scale`, then padded.
@@ -64,11 +69,16 @@ class Placement:
 
 @dataclass(frozen=True)
 class Film:
-    """One view at training size under the one intensity contract: uint8 [px, px], 0 air (black), 255 dense (white)."""
+    """One view at training size under the one intensity contract: uint8 [px, px], 0 air (black), 255 dense (white).
+
+    `regions` says where something is known to lie on it: name (a label, or a part of the body) -> uint8 [r, r] over the
+    same square, the share of each cell that it covers in 255ths. What is not known is not in it; absent is all 0.
+    """
 
     view: str
     pixels: np.ndarray
     placement: Placement
+    regions: Mapping[str, np.ndarray] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -86,6 +96,14 @@ class Evidence:
 
     maps: Mapping[str, tuple[np.ndarray, ...]]  # label -> float32 [h, w] for each film
     words: Mapping[str, Mapping[str, float]]  # label -> word -> share of the attention
+
+
+@dataclass(frozen=True)
+class Report:
+    """What a model wrote of one study: section -> text, and section -> the model's confidence in each sentence of it."""
+
+    sections: Mapping[str, str]
+    confidence: Mapping[str, tuple[float, ...]]
 
 
 @dataclass(frozen=True)

@@ -46,6 +46,7 @@ class Stage:
     warmup: float = 0.05  # share of the steps
     weight_decay: float = 0.05
     layer_decay: float = 1.0  # rate of a tower's layer k of n is multiplied by layer_decay ** (n - k)
+    frozen: tuple[str, ...] = ()  # globs of parameters that `rates` names and that stay as they are: adapters, mostly
 
 
 def rates_by_parameter(model: nn.Module, stage: Stage) -> dict[str, float]:
@@ -62,6 +63,12 @@ def rates_by_parameter(model: nn.Module, stage: Stage) -> dict[str, float]:
                 both = f"'{chosen[name][0]}' and '{glob}'"
                 raise MedleyError(f"stage '{stage.name}': parameter '{name}' is named by {both}; one must go")
             chosen[name] = (glob, rate)
+    for glob in stage.frozen:
+        spared = [name for name in chosen if fnmatchcase(name, glob)]
+        if not spared:
+            raise MedleyError(f"stage '{stage.name}': frozen '{glob}' matches no parameter that the stage's rates name")
+        for name in spared:
+            del chosen[name]
     return {name: rate for name, (_, rate) in chosen.items()}
 
 

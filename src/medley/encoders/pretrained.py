@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from medley.core.errors import MedleyError
+from medley.core.errors import MedleyError, cannot_load
 
 
 def load_backbone(what: str, name: str, **options: Any) -> nn.Module:
@@ -45,10 +45,3 @@ def set_aside_unread(backbone: nn.Module, output: torch.Tensor) -> None:
             owner = backbone.get_submodule(path)
             delattr(owner, leaf)
             owner.register_buffer(leaf, parameter.detach())
-
-
-def cannot_load(what: str, name: str, error: Exception) -> MedleyError:
-    """One line for a hub id or folder that cannot be loaded."""
-    first = (str(error).splitlines() or [type(error).__name__])[0]
-    cure = "check the id and the network, or give a local folder that save_pretrained wrote"
-    return MedleyError(f"{what} '{name}' cannot be loaded ({first}); {cure}")

@@ -12,7 +12,8 @@ from typing import Any
 import torch
 from torch import nn
 
-from medley.encoders.pretrained import cannot_load, load_backbone
+from medley.core.errors import cannot_load
+from medley.encoders.pretrained import load_backbone
 
 _WITH_POOLER = ("bert", "roberta", "xlm-roberta", "camembert", "ernie", "megatron-bert")  # DistilBERT has none
 _SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
@@ -80,24 +81,29 @@ def load_tokenizer(name: str) -> Any:
         raise cannot_load("tokenizer", name, error) from error
 
 
-def train_tokenizer(texts: Iterable[str], vocab_size: int = 4000) -> Any:
-    """A WordPiece tokenizer learned from these texts (Schuster & Nakajima 2012), in the hub's format; lower case.
+def train_tokenizer(
+    texts: Iterable[str], vocab_size: int = 4000, lowercase: bool = True, more: Sequence[str] = ()
+) -> Any:
+    """A WordPiece tokenizer learned from these texts (Schuster & Nakajima 2012), in the hub's format.
+
+    `more` are special tokens beside the usual ones, which no text is read as.
 
     The trainer numbers the letters inside words in the order of a hash table, and breaks ties by number. So they are
     numbered beforehand: the same texts give the same tokenizer.
     """
-    from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors, trainers
+    from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
     from transformers import PreTrainedTokenizerFast
 
     texts = list(texts)
-    normalizer, splitter = normalizers.BertNormalizer(lowercase=True), pre_tokenizers.BertPreTokenizer()
+    normalizer, splitter = normalizers.BertNormalizer(lowercase=lowercase), pre_tokenizers.BertPreTokenizer()
     words = {word for text in texts for word, _ in splitter.pre_tokenize_str(normalizer.normalize_str(text))}
     inner = sorted({letter for word in words for letter in word[1:]})
-    numbered = [*_SPECIAL, *(f"##{letter}" for letter in inner)]
+    numbered = [*_SPECIAL, *more, *(f"##{letter}" for letter in inner)]
 
     def tokenizer_of(vocabulary: dict[str, int]) -> Any:
         made = Tokenizer(models.WordPiece(vocabulary, unk_token="[UNK]"))
         made.normalizer, made.pre_tokenizer = normalizer, splitter
+        made.decoder = decoders.WordPiece()
         return made
 
     draft = tokenizer_of({})
@@ -113,6 +119,7 @@ def train_tokenizer(texts: Iterable[str], vocab_size: int = 4000) -> Any:
         cls_token="[CLS]",
         sep_token="[SEP]",
         mask_token="[MASK]",
+        extra_special_tokens=list(more),
     )
 
 
@@ -139,3 +146,18 @@ def word_shares(tokenizer: Any, text: str, most: int, shares_L: Sequence[float])
             written = text[span.start : span.end].lower()
             found[written] = found.get(written, 0.0) + shares_L[position]
     return found
+
+
+@torch.no_grad()
+def name_vectors(name: str, phrases: Sequence[str], length: float) -> torch.Tensor:
+    """What a text encoder of the hub makes of each phrase, [phrases, D]: the mean of its tokens, less the mean over the
+    phrases, scaled to `length`. Raw vectors of short phrases lie nearly parallel (Ethayarajh 2019).
+
+    Raises MedleyError where the encoder cannot be had.
+    """
+    tokenizer, tower = load_tokenizer(name), build_text(describe_text(name), pretrained=True).eval()
+    ids_CL, mask_CL = encode_texts(tokenizer, list(phrases), most=32)
+    tokens_CLD, mask_CL1 = tower(ids_CL, mask_CL), mask_CL[..., None]
+    vectors_CD = (tokens_CLD * mask_CL1).sum(1) / mask_CL1.sum(1)
+    vectors_CD = vectors_CD - vectors_CD.mean(0)
+    return length * nn.functional.normalize(vectors_CD, dim=-1)

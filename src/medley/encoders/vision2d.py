@@ -16,8 +16,8 @@ from typing import Any
 import torch
 from torch import nn
 
-from medley.core.errors import MedleyError, nearest
-from medley.encoders.pretrained import cannot_load, load_backbone, set_aside_unread
+from medley.core.errors import MedleyError, cannot_load, nearest
+from medley.encoders.pretrained import load_backbone, set_aside_unread
 
 
 @dataclass(frozen=True)

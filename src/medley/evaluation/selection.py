@@ -33,4 +33,4 @@ def _chest_findings(predictions: Sequence[Prediction]) -> dict[str, float]:
     return found
 
 
-_BY_TASK = {"chest_findings": _chest_findings}
+_BY_TASK = {"chest_findings": _chest_findings, "chest_report": _chest_findings}  # of a report: the findings beside it

@@ -9,6 +9,7 @@ from medley.core.family import Family
 
 FAMILIES = {
     "cxr_reasoner": "medley.families.cxr_reasoner",
+    "chexquery": "medley.families.chexquery",
 }
 
 

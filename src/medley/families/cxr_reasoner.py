@@ -228,6 +228,8 @@ class Output:
 class CxrReasonerProcessor:
     """Studies -> Batch, Output -> predictions. Holds label order, prevalence, tokenizer; saved beside the weights."""
 
+    regions: tuple[str, ...] = ()
+
     def __init__(
         self,
         config: CxrReasonerConfig,
@@ -245,8 +247,8 @@ class CxrReasonerProcessor:
             raise MedleyError(f"model.note_tokens is {config.note_tokens}; the text tower reads at most {most}")
 
     @classmethod
-    def fit(cls, config, labels: Sequence[str], notes: Sequence[str | None], prevalence: Mapping[str, float]):
-        """From the training part: its notes teach the small tokenizer its words."""
+    def fit(cls, config, labels: Sequence[str], notes: Sequence[str | None], prevalence: Mapping[str, float], _=()):
+        """From the training part: its notes teach the small tokenizer its words. Reports, the last, are not read."""
         if config.text:
             tokenizer, text = load_tokenizer(config.text), describe_text(config.text)
         else:

@@ -23,7 +23,7 @@ from medley.core.config import build_config
 from medley.core.errors import MedleyError
 from medley.core.family import Family, Processor, to_device
 from medley.core.labels import CHEXPERT_14, hierarchy_breaks
-from medley.core.records import Case, Film, Placement, Study
+from medley.core.records import Case, Film, Placement, Study, target_sections
 from medley.core.seeds import generator, seed_torch
 from medley.core.stage import Stage, freeze_all_but, rates_by_parameter, set_modes
 from medley.training.checkpoint import load_weights, save_weights
@@ -46,7 +46,12 @@ class Subject:
 
     @cached_property
     def processor(self) -> Processor:
-        return self.family.fit_processor(self.config, CHEXPERT_14, list(NOTES) * 20, dict.fromkeys(CHEXPERT_14, 0.3))
+        reports = [target_sections(study.case) for study in chest_studies(40, 16)]
+        prevalence = dict.fromkeys(CHEXPERT_14, 0.3)
+        return self.family.fit_processor(self.config, CHEXPERT_14, list(NOTES) * 20, prevalence, reports)
+
+    def studies(self, count: int, views: int = 1, px: int | None = None) -> list[Study]:
+        return chest_studies(count, px or self.processor.image_px, views, self.processor.regions)
 
     def model(self, seed: int = 0) -> nn.Module:
         seed_torch("battery", seed)
@@ -59,14 +64,23 @@ class Subject:
         targets = [np.array([study.case.labels[name] for name in CHEXPERT_14], np.float32) for study in studies]
         return to_device(self.processor(studies, targets), self.device)
 
+    def reports(self, model: nn.Module, studies: Sequence[Study]) -> list[Mapping[str, str]]:
+        """What the family writes of each study; of one that does not write, what is there already."""
+        if self.family.write is None:
+            return [target_sections(study.case) for study in studies]
+        with torch.inference_mode():
+            output = model.eval()(self.batch(studies))
+            return [report.sections for report in self.family.write(model, self.processor, output)]
+
     def scores(self, model: nn.Module, studies: Sequence[Study]) -> list[dict[str, float]]:
         with torch.inference_mode():
             output = model.eval()(self.batch(studies))
         return [dict(p.scores) for p in self.processor.predictions(output, studies)]
 
 
-def chest_studies(count: int, image_px: int, views: int = 1) -> list[Study]:
-    """Made-up studies: noise with a bright square whose place is the label; notes of several lengths, and none."""
+def chest_studies(count: int, image_px: int, views: int = 1, regions: Sequence[str] = ()) -> list[Study]:
+    """Made-up studies: noise with a bright square whose place is the label; notes of several lengths, and none; reports
+    of which some lack a section; and the place of each of `regions` on the first film."""
     studies = []
     for index in range(count):
         rng = generator("battery", index)
@@ -80,10 +94,27 @@ def chest_studies(count: int, image_px: int, views: int = 1) -> list[Study]:
                 if (index >> bit) & 1:
                     at = 2 + bit * image_px // 3
                     pixels[at : at + image_px // 4, at : at + image_px // 4] += 150
-            films.append(Film(view, pixels, Placement(image_px, image_px, image_px, 1.0, 0, 0)))
-        case = Case(f"toy-{index}", f"patient-{index}", "1", labels=labels, synthetic=True)
+            known = _places(regions, labels) if not films else {}
+            films.append(Film(view, pixels, Placement(image_px, image_px, image_px, 1.0, 0, 0), known))
+        case = Case(f"toy-{index}", f"patient-{index}", "1", (), _report(index), labels, synthetic=True)
         studies.append(Study(case, tuple(films), NOTES[index % len(NOTES)]))
     return studies
+
+
+def _report(index: int) -> dict[str, str]:
+    """Each index has its own; those of 2, 5, 8 and so on lack an impression."""
+    seen = [f"There is a square at {place}." for bit, place in enumerate(("top", "middle", "base")) if (index >> bit) & 1]
+    sections = {"findings": " ".join(seen) or "The film is clear.", "impression": f"{len(seen)} squares."}
+    return sections if index % 3 != 2 else {"findings": sections["findings"]}
+
+
+def _places(regions: Sequence[str], labels: Mapping[str, float]) -> dict[str, np.ndarray]:
+    """Column k of the film is region k's; a label that is absent lies nowhere."""
+    places = {}
+    for column, name in enumerate(regions):
+        places[name] = np.zeros((16, 16), np.uint8)
+        places[name][:, column % 16] = 255 * labels.get(name, 1.0)
+    return places
 
 
 def stage_step(
@@ -117,7 +148,7 @@ def stage_step(
 def builds(subject: Subject) -> str | None:
     """The model reads one and several studies, with fewer and more views, with and without a note."""
     for views in range(1, subject.processor.views + 1):
-        for studies in (chest_studies(1, subject.processor.image_px, views), chest_studies(5, 48, views)):
+        for studies in (subject.studies(1, views), subject.studies(5, views, px=48)):
             for scores in subject.scores(subject.model(), studies):
                 if not all(math.isfinite(p) and 0 <= p <= 1 for p in scores.values()):
                     return f"scores are not probabilities: {scores}"
@@ -130,7 +161,7 @@ def gradients(subject: Subject) -> str | None:
         model = subject.model()
         before = {name: p.detach().clone() for name, p in model.named_parameters()}
         named, reached = set(rates_by_parameter(model, stage)), set()
-        batch = subject.batch(chest_studies(8, subject.processor.image_px))
+        batch = subject.batch(subject.studies(8))
         for step in range(_GRADIENT_STEPS):  # a part that dropout switches on and off needs more than one
             stage_step(subject, model, stage, batch, first=step)
             reached |= {name for name, p in model.named_parameters() if p.grad is not None and bool(p.grad.any())}
@@ -143,13 +174,15 @@ def gradients(subject: Subject) -> str | None:
 
 
 def overfits(subject: Subject) -> str | None:
-    """Four samples are learned by heart: the loss falls, and every label ranks those that have it first."""
-    studies = chest_studies(4, subject.processor.image_px)
+    """Four samples are learned by heart: each stage ends far below where an untrained model begins, every label ranks
+    those that have it first, and a family that writes gives each its own report."""
+    studies = subject.studies(4)
     model = subject.model()
     for stage in subject.stages():
-        losses = stage_step(subject, model, stage, subject.batch(studies), steps=150, rate=3e-3)
-        if losses[-1] > 0.5 * losses[0]:
-            return f"stage '{stage.name}': the loss on four samples went from {losses[0]:.3f} to {losses[-1]:.3f} only"
+        untrained = stage_step(subject, subject.model(), stage, subject.batch(studies))[0]
+        learned = stage_step(subject, model, stage, subject.batch(studies), steps=150, rate=3e-3)[-1]
+        if learned > 0.5 * untrained:
+            return f"stage '{stage.name}': the loss on four samples went from {untrained:.3f} to {learned:.3f} only"
     scores = subject.scores(model, studies)
     for name in CHEXPERT_14:
         by_truth: dict[float, list[float]] = {0.0: [], 1.0: []}
@@ -157,14 +190,18 @@ def overfits(subject: Subject) -> str | None:
             by_truth[study.case.labels[name]].append(row[name])
         if all(by_truth.values()) and min(by_truth[1.0]) <= max(by_truth[0.0]):
             return f"after overfitting, '{name}' does not rank those that have it first: {by_truth}"
+    for study, written in zip(studies, subject.reports(model, studies), strict=True):
+        for section, text in target_sections(study.case).items():
+            if text != written.get(section):
+                return f"after overfitting, {study.case.case_id}'s {section} is '{written.get(section)}', not '{text}'"
     return None
 
 
 def company(subject: Subject) -> str | None:
     """A sample alone equals itself padded in company of longer notes and more views."""
     model = subject.model()
-    alone = chest_studies(1, subject.processor.image_px)
-    others = chest_studies(4, subject.processor.image_px, subject.processor.views)[1:]
+    alone = subject.studies(1)
+    others = subject.studies(4, subject.processor.views)[1:]
     padded = subject.scores(model, [*alone, *others])[0]
     for name, p in subject.scores(model, alone)[0].items():
         if abs(p - padded[name]) > 1e-5:
@@ -174,7 +211,7 @@ def company(subject: Subject) -> str | None:
 
 def round_trip(subject: Subject) -> str | None:
     """Weights and processor saved and loaded give bitwise equal scores."""
-    model, studies = subject.model(), chest_studies(3, subject.processor.image_px)
+    model, studies = subject.model(), subject.studies(3)
     before = subject.scores(model, studies)
     with tempfile.TemporaryDirectory() as folder:
         subject.processor.save(Path(folder))
@@ -190,7 +227,7 @@ def round_trip(subject: Subject) -> str | None:
 
 def same_seed(subject: Subject) -> str | None:
     """The same seed gives the same losses, another seed others."""
-    batch = subject.batch(chest_studies(4, subject.processor.image_px))
+    batch = subject.batch(subject.studies(4))
     runs = [stage_step(subject, subject.model(seed), subject.stages()[0], batch, steps=3) for seed in (1, 1, 2)]
     if runs[0] != runs[1]:
         return f"two runs of one seed differ: {runs[0]} and {runs[1]}"
@@ -205,7 +242,7 @@ def columns(subject: Subject) -> str | None:
             study,
             case=dataclasses.replace(study.case, labels={name: float(name == chosen) for name in CHEXPERT_14}),
         )
-        for study in chest_studies(4, subject.processor.image_px)
+        for study in subject.studies(4)
     ]
     model = subject.model()
     for stage in subject.stages():

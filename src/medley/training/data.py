@@ -16,6 +16,7 @@ from medley.core.labels import NO_FINDING
 from medley.core.records import Case, ImageRef, Prediction, Study
 from medley.core.seeds import generator
 from medley.data.augment import apply, draw
+from medley.data.regions import moved, with_regions
 from medley.data.source import Source, batches
 from medley.evaluation.selection import dev_metrics
 
@@ -50,14 +51,23 @@ class TrainingData:
         """A training example; its augmentation is keyed by (seed, epoch, case, place of the film in it), and a
         simulated note is told anew each epoch."""
         case, images = self.train[example]
-        study = dataclasses.replace(self.source.study(case, images), note=self.source.note_told_again(case, epoch))
+        study = dataclasses.replace(self._study(case, images), note=self.source.note_told_again(case, epoch))
         if self.augment:
             films = []
             for image, film in zip(images, study.films, strict=True):
                 rng = generator("augment", self.seed, epoch, case.case_id, case.images.index(image))
-                films.append(dataclasses.replace(film, pixels=apply(draw(rng), film.pixels)))
+                drawn = draw(rng)
+                films.append(dataclasses.replace(film, pixels=apply(drawn, film.pixels), regions=moved(drawn, film)))
             study = dataclasses.replace(study, films=tuple(films))
         return study, self.source.targets(case, self.seed)
+
+    def _study(self, case: Case, images: Sequence[ImageRef]) -> Study:
+        """With what is known of where things lie, for a family that learns from it."""
+        study, folder = self.source.study(case, images), self.source.table.path
+        if not self.processor.regions or folder is None:
+            return study
+        films = with_regions(case, study.films, self.processor.regions, folder.parent)
+        return dataclasses.replace(study, films=films)
 
     def collate(self, examples: Sequence[Example]) -> Any:
         """The family's Batch of these examples."""
@@ -66,7 +76,7 @@ class TrainingData:
     def dev_batches(self, rank: int, world: int) -> Iterator[tuple[Any, list[Study]]]:
         """This device's share of the dev part, without augmentation."""
         for groups in batches(self.dev[rank::world], self.batch):
-            studies = [self.source.study(case, images) for case, images in groups]
+            studies = [self._study(case, images) for case, images in groups]
             targets = [self.source.targets(case, self.seed) for case, _ in groups]
             yield self.processor(studies, targets), studies
 

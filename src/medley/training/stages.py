@@ -19,6 +19,7 @@ from medley.core.about import versions
 from medley.core.config import dump_yaml
 from medley.core.errors import MedleyError
 from medley.core.family import Family, Processor
+from medley.core.records import target_sections
 from medley.core.files import read_json, whole_folder, write_json, write_text
 from medley.core.seeds import seed_torch
 from medley.core.stage import Stage, freeze_all_but, rates_by_parameter
@@ -70,6 +71,8 @@ def train(
         for stage in family.stages(config, processor)
         if stage.name in recipe.stages
     }
+    if lacking := [name for name in recipe.stages if name not in stages]:
+        raise MedleyError(f"stage '{lacking[0]}': these backbones have none; the recipe's stages: {', '.join(stages)}")
     for stage in stages.values():
         check_best_by(stage, _data(family, recipe, source, processor, stage), model)
         check_hierarchy(stage, source.parts["train"])
@@ -233,7 +236,8 @@ def _processor(family: Family, config: Any, source: Source, run: Path) -> Proces
     if (run / "processor" / "labels.json").is_file():
         return family.load_processor(config, run / "processor")
     notes = [source.notes.get(case.case_id) for case in source.parts["train"]]
-    return family.fit_processor(config, source.labels, notes, source.prevalence())
+    reports = [target_sections(case) for case in source.parts["train"]]
+    return family.fit_processor(config, source.labels, notes, source.prevalence(), reports)
 
 
 def _begin(run: Path, recipe: Recipe, source: Source, processor: Processor, verdict: dict[str, Any]) -> None:

@@ -3,6 +3,7 @@
 OUT/cases.parquet   one row a study; truth: findings with side, zone, severity, box and area, and the mask file
 OUT/films/*.png     uint8, 0 air, 255 dense; the lateral of a study ends in -lateral
 OUT/masks/*.npz     of each study that has findings: one mask a present label, of its frontal film
+OUT/anatomy/*.npz   where heart, lungs and the rest of the chest lie on that film (`core.labels.ANATOMY`)
 OUT/cohort.json     what made it; stamped synthetic
 """
 
@@ -66,6 +67,7 @@ def generate(
     with whole_folder(out) as folder:
         (folder / "films").mkdir()
         (folder / "masks").mkdir()
+        (folder / "anatomy").mkdir()
         rows: list[Case] = []
         draw = partial(make_case, folder, seed, difficulty, px)
         for row in spread(draw, range(cases), workers or os.cpu_count() or 1):
@@ -85,6 +87,8 @@ def make_case(folder: Path, seed: int, difficulty: str, px: int, index: int) -> 
     if plan.lateral:
         images.append(_save_film(folder, f"films/{plan.case_id}-lateral.png", "LATERAL", draw_lateral(plan, px)))
     truth: dict = {"findings": truth_of(plan, drawn), "difficulty": difficulty}
+    truth["anatomy"] = f"anatomy/{plan.case_id}.npz"
+    write_masks(folder / truth["anatomy"], drawn.anatomy)
     if drawn.masks:
         truth["masks"] = f"masks/{plan.case_id}.npz"
         write_masks(folder / truth["masks"], drawn.masks)

@@ -12,17 +12,19 @@ from medley.core.seeds import generator
 from medley.data.cohorts.chest import devices, film, findings_lung, findings_pleura, skeleton
 from medley.data.cohorts.chest.anatomy import Scene, stand
 from medley.data.cohorts.chest.canvas import Array
-from medley.data.cohorts.chest.patient import Shape
+from medley.data.cohorts.chest.patient import Shape, sway
 from medley.data.cohorts.chest.plan import Finding, StudyPlan
 
 
 @dataclass(frozen=True)
 class Drawn:
-    """One frontal film: uint8 [px, px], the mask of each present label, and the mask of each finding of the plan."""
+    """One frontal film: uint8 [px, px], the mask of each present label, the mask of each finding of the plan, and where
+    the parts of the chest lie."""
 
     film: Array
     masks: dict[str, Array]
     by_finding: tuple[Array, ...]
+    anatomy: dict[str, Array]
 
 
 def shape_of(plan: StudyPlan) -> Shape:
@@ -64,7 +66,8 @@ def draw_frontal(plan: StudyPlan, px: int) -> Drawn:
     image = film.burn_in(image, plan.exposure, np.asarray(plan.room))
     seen = _uncovered(plan, px)
     by_finding = tuple(masks[i] & seen for i in range(len(plan.findings)))
-    return Drawn(image, _by_label(plan, by_finding, {label: mask & seen for label, mask in core.items()}), by_finding)
+    by_label = _by_label(plan, by_finding, {label: mask & seen for label, mask in core.items()})
+    return Drawn(image, by_label, by_finding, {part: mask & seen for part, mask in _anatomy(scene).items()})
 
 
 _ORDER = (  # later ones lie on top: devices last, air before what may lie in the lung that is left
@@ -82,6 +85,22 @@ _ORDER = (  # later ones lie on top: devices last, air before what may lie in th
     "Fracture",
     "Support Devices",
 )
+
+
+def _anatomy(scene: Scene) -> dict[str, Array]:
+    """Where the parts of the chest lie (`core.labels.ANATOMY`). A lung is its projection, behind the heart as well;
+    the diaphragm is a band of 2.4 cm along both domes, the spine one of 4 cm."""
+    grid = scene.grid
+    above, inside = grid.y < scene.dome + 1.0, scene.wall > -1.0
+    heart = (scene.heart > 1.0) & above
+    return {
+        "cardiac": heart,
+        "left_lung": scene.field_of("left"),
+        "right_lung": scene.field_of("right"),
+        "mediastinum": (scene.silhouette > 2.0) & (grid.y > 0) & above & ~heart,
+        "diaphragm": (np.abs(grid.y - scene.dome) < 1.2) & inside,
+        "spine": np.abs(grid.x - np.float32(sway(scene.pose, -5.0))) < 2.0,
+    }
 
 
 def _draw(scene: Scene, finding: Finding, rng: np.random.Generator, plan: StudyPlan) -> Array:

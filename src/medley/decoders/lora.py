@@ -1,0 +1,35 @@
+"""LoRA (Hu et al. 2021): a frozen map W gets a learned low-rank addition, W x + (alpha / r) B A x; B starts at 0.
+
+The adapters are peft's, put into the model in place: their parameters are named `<path>.lora_A…` and `<path>.lora_B…`,
+and the map they adapt becomes `<path>.base_layer`. Which maps are adapted is an allow-list of module paths, because a
+suffix such as `q_proj` also finds towers that nobody meant.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from torch import nn
+
+from medley.core.errors import MedleyError
+
+ADAPTERS = "*.lora_*"  # what a stage names, or spares
+
+
+def add_lora(module: nn.Module, paths: Sequence[str], rank: int, alpha: float, dropout: float) -> list[str]:
+    """Adapt, in place, the modules whose whole path matches one of the regular expressions; returns their paths.
+
+    Raises MedleyError for an expression that matches no module with a weight.
+    """
+    from peft import LoraConfig, inject_adapter_in_model
+
+    maps = [name for name, part in module.named_modules() if isinstance(part, nn.Linear | nn.Conv2d)]
+    adapted: list[str] = []
+    for path in paths:
+        matches = [name for name in maps if re.fullmatch(path, name)]
+        if not matches:
+            raise MedleyError(f"LoRA: '{path}' matches no linear or convolution of the module, such as '{maps[0]}'")
+        adapted += [name for name in matches if name not in adapted]
+    inject_adapter_in_model(LoraConfig(r=rank, lora_alpha=alpha, lora_dropout=dropout, target_modules=adapted), module)
+    return adapted

@@ -1,0 +1,160 @@
+"""The decoder half of a T5 that writes sections of text from tokens that are no words: its own encoder is left out.
+
+A report is one row of words in which each section begins with its header, a token that is given and never predicted,
+and ends with the end token, which is predicted:
+
+    read    [findings]  The  heart  is  normal.  [impression]  Normal  chest.
+    say      The  heart  is  normal.  [end]        Normal  chest.  [end]
+
+So no rule on what may be generated can forbid a header, no header is in the loss, and a section that a study lacks is
+simply not in its row. Generation asks for one section after the other and gives the header itself.
+
+Shapes: B batch, M memory tokens, T words, D width, S vocabulary.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import nn
+
+from medley.core.errors import MedleyError, cannot_load
+
+
+@dataclass(frozen=True)
+class DecoderSpec:
+    """What a decoder is, before any weight is there; saved with every run as plain JSON."""
+
+    name: str | None  # the hub id or folder it came from; None for a small one of ours
+    config: Mapping[str, Any]  # the Hugging Face config of a T5
+
+
+def describe_decoder(name: str) -> DecoderSpec:
+    """The spec of a T5 by hub id or local folder. Raises MedleyError when its config cannot be had, or it is no T5."""
+    from transformers import AutoConfig
+
+    try:
+        config = AutoConfig.from_pretrained(name).to_dict()
+    except (OSError, ValueError) as error:
+        raise cannot_load("decoder", name, error) from error
+    if config["model_type"] != "t5":
+        raise MedleyError(f"decoder '{name}' is a {config['model_type']}, not a T5; give a T5 such as google/flan-t5-base")
+    return DecoderSpec(name, config)
+
+
+def small_t5(vocab_size: int, pad: int, end: int, dim: int, layers: int, heads: int, dropout: float) -> DecoderSpec:
+    """The spec of a small T5 decoder for a vocabulary of its own, with Flan-T5's gated layers."""
+    config = {"model_type": "t5", "vocab_size": vocab_size, "d_model": dim, "d_kv": dim // heads, "d_ff": 2 * dim}
+    config |= {"num_decoder_layers": layers, "num_heads": heads, "feed_forward_proj": "gated-gelu"}
+    config |= {"dropout_rate": dropout, "pad_token_id": pad, "eos_token_id": end, "decoder_start_token_id": pad}
+    return DecoderSpec(None, {**config, "scale_decoder_outputs": False})
+
+
+class SectionDecoder(nn.Module):
+    """A T5 decoder stack with its word table and its output map. transformers' own model does the generating."""
+
+    def __init__(self, t5: nn.Module, scaled: bool):
+        super().__init__()
+        config = t5.config
+        self.stack, self.lm_head = t5.decoder, t5.lm_head
+        self.dim, self.pad, self.end = int(config.d_model), int(config.pad_token_id), int(config.eos_token_id)
+        config.scale_decoder_outputs = scaled
+        # transformers 5 ties what Flan-T5 keeps apart; and one tensor of two names cannot be saved
+        self.lm_head.weight = nn.Parameter(self.lm_head.weight.detach().clone())
+        t5.shared = self.stack.embed_tokens
+        self._t5 = (t5,)  # in a tuple: its parts are held above, under one name each
+        self.pretrained = False  # whether from_pretrained gives the frozen part of it back
+
+    def embed(self, words_BT: torch.Tensor) -> torch.Tensor:
+        """The table's entries [B, T, D] of words: what is read instead of an encoder's states."""
+        return self.stack.embed_tokens(words_BT)
+
+    def forward(
+        self,
+        memory_BMD: torch.Tensor,
+        is_memory_BM: torch.Tensor,
+        words_BT: torch.Tensor,
+        is_word_BT: torch.Tensor | None = None,
+    ) -> torch.Tensor:
+        """Logits [B, T, S] of the word after each; padding on the right needs no mask."""
+        return self._t5[0](
+            encoder_outputs=(memory_BMD,),
+            attention_mask=is_memory_BM.long(),
+            decoder_input_ids=words_BT,
+            decoder_attention_mask=None if is_word_BT is None else is_word_BT.long(),
+            use_cache=False,
+        ).logits
+
+    @torch.no_grad()
+    def generate(
+        self,
+        memory_BMD: torch.Tensor,
+        is_memory_BM: torch.Tensor,
+        prefixes: Sequence[Sequence[int]],
+        forbidden: Sequence[int],
+        most: int,
+        beams: int = 1,
+        least: int = 1,
+    ) -> list[list[int]]:
+        """The words after each prefix, up to the end token (left out) or `most`; at least `least`. Greedy, or the best
+        of `beams`; the whole batch at once, with a cache of keys and values. `forbidden` are never said.
+
+        Rows are padded on the left, behind a column that is never read: a T5 knows distances, not positions.
+        """
+        from transformers.modeling_outputs import BaseModelOutput
+
+        longest = max(len(prefix) for prefix in prefixes) + 1
+        given = [[self.pad] * (longest - len(prefix)) + list(prefix) for prefix in prefixes]
+        read = [[0] * (longest - len(prefix)) + [1] * len(prefix) for prefix in prefixes]
+        device = memory_BMD.device
+        rows = self._t5[0].generate(
+            encoder_outputs=BaseModelOutput(last_hidden_state=memory_BMD),
+            attention_mask=is_memory_BM.long(),
+            decoder_input_ids=torch.tensor(given, device=device),
+            decoder_attention_mask=torch.tensor(read, device=device),
+            do_sample=False,
+            num_beams=beams,
+            min_new_tokens=least,
+            max_new_tokens=most,
+            suppress_tokens=list(forbidden),
+            use_cache=True,
+        )
+        found = []
+        for row in rows[:, longest:].tolist():
+            stops = [place for place, word in enumerate(row) if word in (self.end, self.pad)]
+            found.append(row[: stops[0]] if stops else row)
+        return found
+
+    @torch.no_grad()
+    def log_probabilities(
+        self, memory_BMD: torch.Tensor, is_memory_BM: torch.Tensor, rows: Sequence[Sequence[int]]
+    ) -> list[list[float]]:
+        """Of each row of words, the log-probability of every word but the first, given those before it."""
+        longest = max(len(row) for row in rows)
+        words_BT = torch.tensor([[*row, *[self.pad] * (longest - len(row))] for row in rows], device=memory_BMD.device)
+        logs_BTS = self(memory_BMD, is_memory_BM, words_BT)[:, :-1].float().log_softmax(-1)
+        said_BT = logs_BTS.gather(-1, words_BT[:, 1:, None])[..., 0].tolist()
+        return [logs[: len(row) - 1] for logs, row in zip(said_BT, rows, strict=True)]
+
+
+def build_decoder(spec: DecoderSpec, pretrained: bool) -> SectionDecoder:
+    """The decoder of a spec, with its pretrained weights or with random ones (to lay saved weights over).
+
+    Raises MedleyError where the weights cannot be had.
+    """
+    from transformers import AutoConfig, AutoModelForSeq2SeqLM
+
+    changes = {"num_layers": 0, "tie_word_embeddings": False}
+    if spec.name is None or not pretrained:
+        t5 = AutoModelForSeq2SeqLM.from_config(AutoConfig.for_model(**{**spec.config, **changes}))
+    else:
+        try:
+            t5 = AutoModelForSeq2SeqLM.from_pretrained(spec.name, num_layers=0)
+        except (OSError, ValueError, RuntimeError) as error:
+            raise cannot_load("decoder", spec.name, error) from error
+    decoder = SectionDecoder(t5, scaled=bool(spec.config.get("scale_decoder_outputs", False)))
+    decoder.pretrained = spec.name is not None and pretrained
+    return decoder

@@ -1,0 +1,40 @@
+"""The whole film and the queries' findings as a few tokens, weighed by a gate that what follows can feel.
+
+    g = sigmoid(MLP[whole; mean of states])        tokens = 2 g LN(whole)  ++  2 (1 - g) LN(pooled states)
+
+The system this follows gated before its last layer norm, which takes every scale away again: there the whole-film token
+hardly depended on g. Here the gate comes after the norms. At g = 1/2, where it starts, all tokens keep their scale.
+
+Shapes: B batch, Q queries, K pooled tokens, D width.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+
+class GatedPooling(nn.Module):
+    """1 token of the whole film and K tokens that learned pool queries read from the states."""
+
+    def __init__(self, dim: int, heads: int, pooled: int, gate_dim: int, dropout: float):
+        super().__init__()
+        self.gate = nn.Sequential(nn.Linear(2 * dim, gate_dim), nn.GELU(), nn.Dropout(dropout), nn.Linear(gate_dim, 1))
+        nn.init.zeros_(self.gate[-1].weight)
+        nn.init.zeros_(self.gate[-1].bias)
+        self.queries_KD = nn.Parameter(torch.randn(pooled, dim) * 0.02)
+        self.attention = nn.MultiheadAttention(dim, heads, dropout=dropout, batch_first=True)
+        self.out = nn.Linear(dim, dim)
+        self.norm_whole, self.norm_pooled = nn.LayerNorm(dim), nn.LayerNorm(dim)
+
+    def forward(
+        self, whole_BD: torch.Tensor, states_BQD: torch.Tensor, gate_B: torch.Tensor | None = None
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Tokens [B, 1 + K, D] and the gate [B]; with `gate_B` given it is that one: what would another have done?"""
+        if gate_B is None:
+            gate_B = self.gate(torch.cat([whole_BD, states_BQD.mean(1)], dim=-1))[:, 0].sigmoid()
+        queries_BKD = self.queries_KD.expand(len(states_BQD), -1, -1)
+        read_BKD, _ = self.attention(queries_BKD, states_BQD, states_BQD, need_weights=False)
+        pooled_BKD = self.norm_pooled(self.out(queries_BKD + read_BKD))
+        whole_B1D, gate_B11 = self.norm_whole(whole_BD)[:, None], gate_B[:, None, None]
+        return torch.cat([2 * gate_B11 * whole_B1D, 2 * (1 - gate_B11) * pooled_BKD], dim=1), gate_B
