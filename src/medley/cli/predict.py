@@ -77,6 +77,8 @@ def predict(
                     typer.echo(json.dumps(item.as_json(), ensure_ascii=False))
                 elif out is None or len(requests) == 1:
                     typer.echo(f"\n{item.prediction.case_id}\n{item.differential.text}")
+                    for section, written in item.prediction.hypothesis.items():
+                        typer.echo(f"\n{section.capitalize()}: {written}")
                     for warning in item.warnings:
                         console.print(f"warning: {warning}", style="yellow")
             if warned:

@@ -100,7 +100,7 @@ class Evidence:
 
 @dataclass(frozen=True)
 class Report:
-    """What a model wrote of one study: section -> text, and section -> the model's confidence in each sentence of it."""
+    """What a model wrote of one study: section -> text, and its confidence in each sentence of a section."""
 
     sections: Mapping[str, str]
     confidence: Mapping[str, tuple[float, ...]]

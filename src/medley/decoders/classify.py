@@ -29,3 +29,16 @@ def prior_logits(prevalence_C: torch.Tensor, outputs: int) -> torch.Tensor:
     prior_CO = torch.zeros(len(prevalence_C), outputs)
     prior_CO[:, 0 if outputs == 1 else 1] = torch.logit(prevalence_C, eps=0.01)
     return prior_CO
+
+
+class SharedHidden(nn.Module):
+    """One hidden layer, the same for all labels, then each label's own linear map."""
+
+    def __init__(self, prevalence_C: torch.Tensor, dim: int, dropout: float):
+        super().__init__()
+        self.hidden = nn.Sequential(nn.Linear(dim, dim // 2), nn.GELU(), nn.Dropout(dropout))
+        self.labels = LabelwiseLinear(prevalence_C, dim // 2)
+
+    def forward(self, states_BCD: torch.Tensor) -> torch.Tensor:
+        """Logits [B, C] of "present"."""
+        return self.labels(self.hidden(states_BCD))[..., 0]

@@ -41,7 +41,8 @@ def describe_decoder(name: str) -> DecoderSpec:
     except (OSError, ValueError) as error:
         raise cannot_load("decoder", name, error) from error
     if config["model_type"] != "t5":
-        raise MedleyError(f"decoder '{name}' is a {config['model_type']}, not a T5; give a T5 such as google/flan-t5-base")
+        kind = config["model_type"]
+        raise MedleyError(f"decoder '{name}' is a {kind}, not a T5; give a T5 such as google/flan-t5-base")
     return DecoderSpec(name, config)
 
 
@@ -87,6 +88,16 @@ class SectionDecoder(nn.Module):
             decoder_attention_mask=None if is_word_BT is None else is_word_BT.long(),
             use_cache=False,
         ).logits
+
+    def recall(self, words_BT: torch.Tensor, is_said_BT: torch.Tensor) -> torch.Tensor:
+        """Logits [B, T, S] of rows from half of their own words: what a small decoder learns before it is shown a film,
+        as T5 learned from text. The half is drawn anew in training, and every other word else."""
+        half_BT = torch.rand(is_said_BT.shape, device=is_said_BT.device) < 0.5
+        if not self.training:
+            half_BT = (torch.arange(is_said_BT.shape[1], device=is_said_BT.device) % 2 == 0).expand_as(is_said_BT)
+        kept_BT = is_said_BT & half_BT
+        kept_BT[:, 0] = True  # a row without any key would make nan
+        return self(self.embed(words_BT), kept_BT, words_BT)
 
     @torch.no_grad()
     def generate(

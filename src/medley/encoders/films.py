@@ -34,3 +34,23 @@ def stack_films(studies: Sequence[Study], px: int, most: int) -> tuple[torch.Ten
             views_BV[b, v] = VIEWS.index(film.view)
             is_film_BV[b, v] = True
     return films_BV1HW, views_BV, is_film_BV
+
+
+def stack_regions(studies: Sequence[Study], views: int, names: Sequence[str]) -> torch.Tensor:
+    """places_BVRrr: the share of each cell of a film that region R covers, in [0, 1]; nan where that is not known."""
+    side = max((len(mask) for study in studies for film in study.films for mask in film.regions.values()), default=1)
+    places_BVRrr = torch.full((len(studies), views, len(names), side, side), torch.nan)
+    for b, study in enumerate(studies):
+        for v, film in enumerate(study.films):
+            for r, name in enumerate(names):
+                if name in film.regions:
+                    places_BVRrr[b, v, r] = torch.from_numpy(film.regions[name]).float() / 255
+    return places_BVRrr
+
+
+def without_a_view(is_film_BV: torch.Tensor, share: float) -> torch.Tensor:
+    """View dropout: of a random `share` of the studies that have two films, one film is not read."""
+    views = is_film_BV.shape[1]
+    drops_B = is_film_BV.all(1) & (torch.rand(len(is_film_BV), device=is_film_BV.device) < share) & (views > 1)
+    which_B = torch.randint(views, (len(is_film_BV),), device=is_film_BV.device)
+    return is_film_BV & ~(drops_B[:, None] & torch.nn.functional.one_hot(which_B, views).bool())

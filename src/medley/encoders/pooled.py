@@ -78,7 +78,5 @@ def build_pooled(
     from transformers import AutoConfig, AutoModel
 
     config = AutoConfig.for_model(**spec.config)
-    backbone = (
-        load_backbone("vision", spec.name, config=config) if pretrained else AutoModel.from_config(config)
-    )
+    backbone = load_backbone("vision", spec.name, config=config) if pretrained else AutoModel.from_config(config)
     return SiglipTower(backbone, spec, pretrained)

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from medley.core.errors import cannot_load
+from medley.core.errors import MedleyError, cannot_load
 from medley.encoders.pretrained import load_backbone
 
 _WITH_POOLER = ("bert", "roberta", "xlm-roberta", "camembert", "ernie", "megatron-bert")  # DistilBERT has none
@@ -149,13 +149,15 @@ def word_shares(tokenizer: Any, text: str, most: int, shares_L: Sequence[float])
 
 
 @torch.no_grad()
-def name_vectors(name: str, phrases: Sequence[str], length: float) -> torch.Tensor:
-    """What a text encoder of the hub makes of each phrase, [phrases, D]: the mean of its tokens, less the mean over the
+def name_vectors(name: str, phrases: Sequence[str], width: int, length: float) -> torch.Tensor:
+    """What a text encoder of the hub makes of each phrase, [phrases, width]: the mean of its tokens, less the mean over the
     phrases, scaled to `length`. Raw vectors of short phrases lie nearly parallel (Ethayarajh 2019).
 
-    Raises MedleyError where the encoder cannot be had.
+    Raises MedleyError where the encoder cannot be had, or is of another width.
     """
     tokenizer, tower = load_tokenizer(name), build_text(describe_text(name), pretrained=True).eval()
+    if tower.dim != width:
+        raise MedleyError(f"'{name}' gives vectors of {tower.dim}, wanted {width}: set model.query_init: random")
     ids_CL, mask_CL = encode_texts(tokenizer, list(phrases), most=32)
     tokens_CLD, mask_CL1 = tower(ids_CL, mask_CL), mask_CL[..., None]
     vectors_CD = (tokens_CLD * mask_CL1).sum(1) / mask_CL1.sum(1)

@@ -38,7 +38,7 @@ def make_answer(
     findings = gather_evidence(
         prediction.scores,
         cuts,
-        image_only=prediction.heads["image_only"],
+        image_only=prediction.heads.get("image_only"),
         has_note=has_note,
         calibrated=_calibrated(prediction.scores, calibration),
         zones={label: _zone([one.film for one in films], evidence.maps[label]) for label in named},

@@ -206,12 +206,27 @@ class Predictor:
         """Predictions and evidence of studies whose films are read already, as one batch."""
         batch = to_device(self.processor(studies), self.device)
         output = self.model(batch)
-        return self.processor.predictions(output, studies), self.processor.evidence(output, studies)
+        return self._written(output, studies), self.processor.evidence(output, studies)
 
     @torch.inference_mode()
     def predictions(self, studies: Sequence[Study]) -> list[Prediction]:
         """Predictions alone, as one batch."""
-        return self.processor.predictions(self.model(to_device(self.processor(studies), self.device)), studies)
+        return self._written(self.model(to_device(self.processor(studies), self.device)), studies)
+
+    def _written(self, output: Any, studies: Sequence[Study]) -> list[Prediction]:
+        """Predictions with the report of each study, where the family writes."""
+        found = self.processor.predictions(output, studies)
+        if self.family.write is None:
+            return found
+        reports = self.family.write(self.model, self.processor, output)
+        return [
+            replace(
+                prediction,
+                hypothesis=report.sections,
+                extra={**prediction.extra, "sentence_confidence": {k: list(v) for k, v in report.confidence.items()}},
+            )
+            for prediction, report in zip(found, reports, strict=True)
+        ]
 
 
 def load(run: str | Path, device: str | None = None, unfinished: bool = False) -> Predictor:

@@ -65,6 +65,7 @@ class Answer:
                 )
             ],
             "differential_text": self.differential.text,
+            **({"report": dict(self.prediction.hypothesis)} if self.prediction.hypothesis else {}),
             "evidence": {
                 "picture": self.picture,
                 "top_note_words": {f.label: list(f.top_note_tokens) for f in self.findings if f.top_note_tokens},
@@ -84,7 +85,7 @@ class Answer:
             "decision": None if finding.threshold is None else finding.positive,
             "band": finding.band,
             "p_image_only": finding.probability_image_only,
-            "p_text_only": self.prediction.heads["text_only"][finding.label],
+            "p_text_only": self.prediction.heads.get("text_only", {}).get(finding.label),
             "delta_from_note": finding.delta_from_note,
             "zone": finding.zone,
         }

@@ -103,7 +103,9 @@ def chest_studies(count: int, image_px: int, views: int = 1, regions: Sequence[s
 
 def _report(index: int) -> dict[str, str]:
     """Each index has its own; those of 2, 5, 8 and so on lack an impression."""
-    seen = [f"There is a square at {place}." for bit, place in enumerate(("top", "middle", "base")) if (index >> bit) & 1]
+    seen = [
+        f"There is a square at {place}." for bit, place in enumerate(("top", "middle", "base")) if (index >> bit) & 1
+    ]
     sections = {"findings": " ".join(seen) or "The film is clear.", "impression": f"{len(seen)} squares."}
     return sections if index % 3 != 2 else {"findings": sections["findings"]}
 

@@ -19,8 +19,8 @@ from medley.core.about import versions
 from medley.core.config import dump_yaml
 from medley.core.errors import MedleyError
 from medley.core.family import Family, Processor
-from medley.core.records import target_sections
 from medley.core.files import read_json, whole_folder, write_json, write_text
+from medley.core.records import target_sections
 from medley.core.seeds import seed_torch
 from medley.core.stage import Stage, freeze_all_but, rates_by_parameter
 from medley.core.weights import WEIGHTS

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
-from medley.core.records import Case, Prediction, Study
+from medley.core.records import Case, Prediction, Study, target_sections
 from medley.data.source import Source, batches
 from medley.serving.predictor import Predictor
 from medley.training.data import aggregate
@@ -55,5 +55,6 @@ def _finish(case: Case, group: list[Prediction], source: Source, predictor: Pred
         aggregate(group, how),
         images=tuple(image for prediction in group for image in prediction.images),
         labels={name: known.get(name) for name in predictor.labels},
+        reference=target_sections(case) if predictor.family.write else {},
         group={name: value for name, value in about.items() if value is not None},
     )

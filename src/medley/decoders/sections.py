@@ -1,0 +1,94 @@
+"""Sections of a report as words that a `SectionDecoder` reads and says, and back: the one place that knows the headers.
+
+Shapes: B batch, T words, M memory tokens, D width.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+
+from medley.core.records import Report
+from medley.decoders.seq2seq import SectionDecoder
+
+SECTIONS = ("findings", "impression")
+SMALL_HEADERS = ("[FINDINGS]", "[IMPRESSION]")  # of a tokenizer that is trained here
+T5_HEADERS = ("<extra_id_0>", "<extra_id_1>")  # T5's own sentinels: no row is added to its table
+NOT_SAID = -100  # where nothing is to be said
+
+
+class SectionWords:
+    """A tokenizer with its section headers; a section is cut after `most` words when it is learned and written."""
+
+    def __init__(self, tokenizer: Any, headers: Sequence[str], sections: Sequence[str], pad: int, end: int, most: int):
+        self.tokenizer, self.sections, self.pad, self.end, self.most = tokenizer, tuple(sections), pad, end, most
+        self.headers = dict(zip(SECTIONS, tokenizer.convert_tokens_to_ids(list(headers)), strict=True))
+
+    def words(self, text: str) -> list[int]:
+        """The tokens of a text, without any that are special."""
+        return self.tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"]
+
+    def text(self, words: Sequence[int]) -> str:
+        """Tokens as text; the spaces that a word-piece decoder leaves about hyphens and slashes are taken out."""
+        written = self.tokenizer.decode(list(words), skip_special_tokens=True)
+        return re.sub(r"(?<=\w) ([-/]) (?=\w)", r"\1", written).strip()
+
+    def rows(self, reports: Sequence[Mapping[str, str]]) -> tuple[torch.Tensor, torch.Tensor]:
+        """words_BT to be read and says_BT to be said after each, padded on the right; see `decoders.seq2seq`."""
+        read, said = zip(*(self._row(report) for report in reports), strict=True)
+        return _stacked(read, self.pad), _stacked(said, NOT_SAID)
+
+    def _row(self, report: Mapping[str, str]) -> tuple[list[int], list[int]]:
+        read: list[int] = []
+        said: list[int] = []
+        for section in self.sections:
+            if section in report:
+                words = self.words(report[section])
+                kept = words[: self.most]
+                read += [self.headers[section], *kept]
+                said += [*kept, self.end if len(kept) == len(words) else NOT_SAID]  # a cut section did not end there
+        return read or [self.pad], said or [NOT_SAID]
+
+    def write(
+        self, decoder: SectionDecoder, memory_BMD: torch.Tensor, is_memory_BM: torch.Tensor, beams: int
+    ) -> list[Report]:
+        """One section after the other, each for the whole batch at once and with those before it in sight."""
+        rows: list[list[int]] = [[] for _ in memory_BMD]
+        spans: list[dict[str, slice]] = [{} for _ in rows]
+        forbidden = [*self.headers.values(), self.pad]
+        for section in self.sections:
+            prefixes = [[*row, self.headers[section]] for row in rows]
+            said = decoder.generate(memory_BMD, is_memory_BM, prefixes, forbidden, self.most, beams)
+            rows = [[*prefix, *words] for prefix, words in zip(prefixes, said, strict=True)]
+            for span, row, words in zip(spans, rows, said, strict=True):
+                span[section] = slice(len(row) - len(words), len(row))
+        logs = decoder.log_probabilities(memory_BMD, is_memory_BM, rows)
+        return [self._report(row, [math.nan, *log], span) for row, log, span in zip(rows, logs, spans, strict=True)]
+
+    def _report(self, row: Sequence[int], logs: Sequence[float], spans: Mapping[str, slice]) -> Report:
+        texts = {section: self.text(row[span]) for section, span in spans.items()}
+        sure = {section: self._sure(row[span], logs[span]) for section, span in spans.items()}
+        return Report({name: text for name, text in texts.items() if text}, {n: sure[n] for n in texts if texts[n]})
+
+    def _sure(self, words: Sequence[int], logs: Sequence[float]) -> tuple[float, ...]:
+        """The confidence of each run of words that ends in a full stop: the geometric mean of their probabilities. A
+        number's stop ("2.") ends nothing."""
+        written = self.tokenizer.convert_ids_to_tokens(list(words))
+        found: list[float] = []
+        start = 0
+        for place, word in enumerate(written):
+            ends = word.endswith(".") and not (place and written[place - 1].isdigit())
+            if ends or place == len(written) - 1:
+                run = logs[start : place + 1]
+                found.append(math.exp(sum(run) / len(run)))
+                start = place + 1
+        return tuple(found)
+
+
+def _stacked(rows: Sequence[Sequence[int]], fill: int) -> torch.Tensor:
+    longest = max(len(row) for row in rows)
+    return torch.tensor([[*row, *[fill] * (longest - len(row))] for row in rows])
