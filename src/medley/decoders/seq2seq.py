@@ -168,4 +168,6 @@ def build_decoder(spec: DecoderSpec, pretrained: bool) -> SectionDecoder:
             raise cannot_load("decoder", spec.name, error) from error
     decoder = SectionDecoder(t5, scaled=bool(spec.config.get("scale_decoder_outputs", False)))
     decoder.pretrained = spec.name is not None and pretrained
+    if not decoder.pretrained:  # T5 draws the map as its table, with a deviation of 1: the first loss would be 40
+        nn.init.normal_(decoder.lm_head.weight, std=decoder.dim**-0.5)
     return decoder

@@ -150,8 +150,8 @@ def word_shares(tokenizer: Any, text: str, most: int, shares_L: Sequence[float])
 
 @torch.no_grad()
 def name_vectors(name: str, phrases: Sequence[str], width: int, length: float) -> torch.Tensor:
-    """What a text encoder of the hub makes of each phrase, [phrases, width]: the mean of its tokens, less the mean over the
-    phrases, scaled to `length`. Raw vectors of short phrases lie nearly parallel (Ethayarajh 2019).
+    """What a text encoder of the hub makes of each phrase, [phrases, width]: the mean of its tokens, less the mean over
+    the phrases, scaled to `length`. Raw vectors of short phrases lie nearly parallel (Ethayarajh 2019).
 
     Raises MedleyError where the encoder cannot be had, or is of another width.
     """

@@ -148,26 +148,13 @@ class CheXQueryConfig(Config):
 
 
 _SMALL: dict[str, Any] = {"decoder": None, "query_init": "random", "report_findings": 0.3}
-_TINY: dict[str, Any] = {
-    "image_px": 128,
-    "vision": "resnet10t",
-    "vision_level": -2,
-    "width": 128,
-    "heads": 4,
-    "gate_dim": 64,
-}
+_TINY: dict[str, Any] = {"image_px": 128, "vision": "resnet10t", "vision_level": -2}
+_TINY |= {"width": 128, "heads": 4, "gate_dim": 64}
 _TINY |= {"vision_lora": [r"backbone\.backbone\.layer[23]\.\d+\.conv2"], "section_tokens": 120}
 _TINY |= {"rates": {"towers": 1e-3, "align": 1e-3, "joint": 5e-4, "report": 3e-4}}
 _TINY |= {"epochs": {"towers": 10, "align": 8, "joint": 6, "report": 3}}
-_TOY: dict[str, Any] = {
-    "image_px": 48,
-    "vision": "test_vit",
-    "width": 32,
-    "heads": 2,
-    "gate_dim": 16,
-    "pooled": 4,
-    "lora_rank": 4,
-}
+_TOY: dict[str, Any] = {"image_px": 48, "vision": "test_vit", "lora_rank": 4}
+_TOY |= {"width": 32, "heads": 2, "gate_dim": 16, "pooled": 4}
 _TOY |= {"vision_lora": [r"backbone\.backbone\.model\.blocks\.\d+\.attn\.qkv"], "decoder_dim": 32, "decoder_layers": 1}
 _TOY |= {"section_tokens": 24, "note_tokens": 8, "epochs": dict.fromkeys(("towers", "align", "joint", "report"), 2)}
 _TOY |= {"rates": dict.fromkeys(("towers", "align", "joint", "report"), 3e-3)}

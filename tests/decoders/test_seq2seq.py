@@ -1,0 +1,105 @@
+"""The decoder without encoder: what is read and said, and generation that is the same alone and in company."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from medley.core.errors import MedleyError
+from medley.core.seeds import seed_torch
+from medley.decoders.lora import add_lora
+from medley.decoders.sections import NOT_SAID, SMALL_HEADERS, SectionWords
+from medley.decoders.seq2seq import build_decoder, small_t5
+from medley.encoders.text import train_tokenizer
+
+TEXTS = ["The heart is normal. No pleural effusion.", "1. Left-sided pacemaker. 2. Cardiomegaly."]
+
+
+@pytest.fixture(scope="module")
+def words() -> SectionWords:
+    tokenizer = train_tokenizer(TEXTS * 5, lowercase=False, more=SMALL_HEADERS)
+    pad, end = tokenizer.pad_token_id, tokenizer.sep_token_id
+    return SectionWords(tokenizer, SMALL_HEADERS, ("findings", "impression"), pad, end, most=20)
+
+
+@pytest.fixture(scope="module")
+def decoder(words):
+    seed_torch("decoder", 0)
+    return build_decoder(small_t5(len(words.tokenizer), words.pad, words.end, 32, 2, 2, 0.1), False).eval()
+
+
+def memory(rows: int) -> tuple[torch.Tensor, torch.Tensor]:
+    seed_torch("memory", 0)
+    return torch.randn(rows, 5, 32), torch.ones(rows, 5, dtype=torch.bool)
+
+
+def test_headers_are_read_and_never_said_and_a_lacking_section_is_not_there(words):
+    read, said = words.rows([{"findings": TEXTS[0], "impression": "Normal."}, {"impression": TEXTS[1]}, {}])
+    headers = set(words.headers.values())
+    assert not headers & set(said.flatten().tolist())
+    assert read[0, 0] == words.headers["findings"]
+    assert read[1, 0] == words.headers["impression"]
+    assert words.headers["findings"] not in read[1].tolist()
+    assert (said[2] == NOT_SAID).all()
+    first = said[0][said[0] != NOT_SAID].tolist()
+    assert first.count(words.end) == 2
+    assert words.text(first[: first.index(words.end)]) == TEXTS[0]
+
+
+def test_a_section_that_is_cut_is_not_told_to_end_there(words):
+    read, said = words.rows([{"findings": TEXTS[0] * 9}])
+    assert read.shape[1] == 1 + words.most
+    assert words.end not in said[0].tolist()
+
+
+def test_text_keeps_case_and_hyphens(words):
+    assert words.text(words.words(TEXTS[1])) == TEXTS[1]
+
+
+def test_generation_in_company_of_longer_prefixes_is_that_alone(words, decoder):
+    memory_BMD, is_memory_BM = memory(3)
+    prefixes = [[words.headers["findings"]], words.words(TEXTS[0]), words.words("No effusion")]
+    for beams in (1, 3):
+        together = decoder.generate(memory_BMD, is_memory_BM, prefixes, [words.pad], most=9, beams=beams)
+        for b, prefix in enumerate(prefixes):
+            alone = decoder.generate(memory_BMD[b : b + 1], is_memory_BM[:1], [prefix], [words.pad], 9, beams)[0]
+            assert alone == together[b]
+
+
+def test_greedy_generation_with_its_cache_is_the_plain_loop(words, decoder):
+    memory_BMD, is_memory_BM = memory(1)
+    row = [words.headers["findings"]]
+    (said,) = decoder.generate(memory_BMD, is_memory_BM, [row], [words.pad], most=8)
+    for place, word in enumerate(said):
+        logits = decoder(memory_BMD, is_memory_BM, torch.tensor([row]))[0, -1]
+        logits[[words.pad, *([words.end] if place == 0 else [])]] = -torch.inf
+        assert int(logits.argmax()) == word
+        row.append(word)
+
+
+def test_headers_are_never_generated_and_every_section_is_written(words, decoder):
+    reports = words.write(decoder, *memory(2), beams=1)
+    for report in reports:
+        assert set(report.sections) == {"findings", "impression"}
+        assert not any(header in text for text in report.sections.values() for header in SMALL_HEADERS)
+        assert all(0 < p <= 1 for section in report.confidence.values() for p in section)
+
+
+def test_the_number_of_a_list_ends_no_sentence(words):
+    said = words.words("1. Left-sided pacemaker. 2. Cardiomegaly.")
+    assert len(words._sure(said, [-0.5] * len(said))) == 2
+
+
+def test_no_tensor_has_two_names(decoder):
+    assert len({tensor.data_ptr() for tensor in decoder.state_dict().values()}) == len(decoder.state_dict())
+
+
+def test_lora_changes_nothing_at_first_and_adapts_what_was_named(words):
+    spec = small_t5(len(words.tokenizer), words.pad, words.end, 32, 1, 2, 0.0)
+    decoder = build_decoder(spec, False).eval()
+    before = decoder(*memory(1), torch.tensor([[5, 6, 7]]))
+    adapted = add_lora(decoder, [r"stack\.block\.\d+\.layer\.0\.SelfAttention\.[qv]"], 4, 8, 0.0)
+    assert adapted == [f"stack.block.0.layer.0.SelfAttention.{name}" for name in "qv"]
+    assert torch.equal(before, decoder.eval()(*memory(1), torch.tensor([[5, 6, 7]])))
+    with pytest.raises(MedleyError, match=r"no_such.*matches no"):
+        add_lora(decoder, ["no_such.*"], 4, 8, 0.0)
