@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 import torch
 from torch import nn
@@ -79,3 +81,14 @@ def test_a_trained_batchnorm_learns_its_statistics():
     set_modes(model)
     model(torch.randn(8, 1, 8, 8) + 3)
     assert model.vision[1].num_batches_tracked == 1
+
+
+def test_frozen_globs_spare_what_the_rates_name():
+    model = Model()
+    spared = dataclasses.replace(stage({"heads.*": 1e-3}), frozen=("heads.0.*",))
+    assert set(rates_by_parameter(model, stage({"heads.*": 1e-3}))) - set(rates_by_parameter(model, spared)) == {
+        "heads.0.weight",
+        "heads.0.bias",
+    }
+    with pytest.raises(MedleyError, match=r"frozen 'vision\.\*' matches no parameter"):
+        rates_by_parameter(model, dataclasses.replace(spared, frozen=("vision.*",)))

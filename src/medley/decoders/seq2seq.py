@@ -57,7 +57,7 @@ def small_t5(vocab_size: int, pad: int, end: int, dim: int, layers: int, heads: 
 class SectionDecoder(nn.Module):
     """A T5 decoder stack with its word table and its output map. transformers' own model does the generating."""
 
-    def __init__(self, t5: nn.Module, scaled: bool):
+    def __init__(self, t5: Any, scaled: bool):
         super().__init__()
         config = t5.config
         self.stack, self.lm_head = t5.decoder, t5.lm_head

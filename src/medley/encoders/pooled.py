@@ -9,6 +9,8 @@ tower of timm gets a pool of the same kind and, having no table of positions, a 
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import nn
 
@@ -23,15 +25,15 @@ class SiglipTower(nn.Module):
     mean: torch.Tensor
     std: torch.Tensor
 
-    def __init__(self, backbone: nn.Module, spec: VisionSpec, pretrained: bool):
+    def __init__(self, backbone: Any, spec: VisionSpec, pretrained: bool):
         super().__init__()
         self.backbone = backbone
         self.pretrained = pretrained
         self.register_buffer("mean", torch.tensor(spec.mean).view(1, -1, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(spec.std).view(1, -1, 1, 1), persistent=False)
         config = backbone.config
-        self.dim = int(config.hidden_size)  # type: ignore[union-attr,arg-type]
-        side = int(config.image_size) // int(config.patch_size)  # type: ignore[union-attr,arg-type]
+        self.dim = int(config.hidden_size)
+        side = int(config.image_size) // int(config.patch_size)
         self.grid = (side, side)
 
     def forward(self, images_B1HW: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

@@ -441,7 +441,7 @@ def stages(config: CheXQueryConfig, processor: CheXQueryProcessor) -> tuple[Stag
     new = ["bridge*", "queries.*", "fusion.*"]
     adapters = [f"vision.{ADAPTERS}", f"decoder.{ADAPTERS}"]
     regions = {"regions": config.region_weight}
-    plans: dict[str, tuple[list[str], Mapping[str, float], float]] = {
+    plans: dict[StageName, tuple[list[str], Mapping[str, float], float]] = {
         "align": ([*new, "findings.*"], {"words": 1.0, "findings": 0.7, **regions}, 0.0),
         "joint": ([*new, "findings.*", *adapters], {"words": 1.0, "findings": 0.3, **regions}, 0.05),
         "report": ([*new, adapters[1]], {"words": 1.0, "findings": config.report_findings, **regions}, 0.1),

@@ -19,9 +19,10 @@ class GatedPooling(nn.Module):
 
     def __init__(self, dim: int, heads: int, pooled: int, gate_dim: int, dropout: float):
         super().__init__()
-        self.gate = nn.Sequential(nn.Linear(2 * dim, gate_dim), nn.GELU(), nn.Dropout(dropout), nn.Linear(gate_dim, 1))
-        nn.init.zeros_(self.gate[-1].weight)
-        nn.init.zeros_(self.gate[-1].bias)
+        last = nn.Linear(gate_dim, 1)
+        nn.init.zeros_(last.weight)
+        nn.init.zeros_(last.bias)
+        self.gate = nn.Sequential(nn.Linear(2 * dim, gate_dim), nn.GELU(), nn.Dropout(dropout), last)
         self.queries_KD = nn.Parameter(torch.randn(pooled, dim) * 0.02)
         self.attention = nn.MultiheadAttention(dim, heads, dropout=dropout, batch_first=True)
         self.out = nn.Linear(dim, dim)
