@@ -9,14 +9,14 @@ trigger reaches; anatomy that is called normal or enlarged becomes a mention too
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection
 from dataclasses import dataclass
 from functools import cache
 
-from medley.core.labels import CHEXPERT_14, HIERARCHY, NO_FINDING, NOT_KNOWN, UNCERTAIN
+from medley.core.labels import NO_FINDING
 from medley.language import beyond, chest, negation
 from medley.language.phrases import Mark, Token, Vocabulary, lower, tokens
-from medley.language.sentences import INPUT_HEADERS, Sentence, split_sentences
+from medley.language.sentences import Sentence, split_sentences
 
 PRESENT, ABSENT, PERHAPS = "present", "absent", "uncertain"
 _STATES = frozenset({"normal", "abnormal", "borderline"})
@@ -47,56 +47,15 @@ def _vocabulary(wide: bool = False) -> Vocabulary:
     return Vocabulary(beyond.widen(entries) if wide else entries)
 
 
-def find_mentions(text: str, wide: bool = False) -> list[Mention]:
+def find_mentions(text: str, wide: bool = False, skip: Collection[str] = ()) -> list[Mention]:
     """All findings that the text names or denies, in order. A phrase with two labels gives two mentions.
 
     `wide` also reads diseases that no label list has and plain words for findings (`beyond`): for holding a text to a
-    prediction, never for labels.
+    prediction, never for labels. What stands in a section of `skip` is left out.
     """
     low = lower(text)
-    return [mention for sentence in split_sentences(text) for mention in _read(text, low, sentence, wide)]
-
-
-def label_text(text: str, labels: Iterable[str] = CHEXPERT_14, propagate: bool = True) -> dict[str, float]:
-    """One value a label: 1 present, 0 absent, -1 uncertain, nan never mentioned; present > uncertain > absent.
-
-    What stands under INDICATION, HISTORY, COMPARISON or TECHNIQUE does not count. With `propagate`, finer words
-    count as CheXpert's labels (`chest.IMPLIES`) and parents follow their children (`core.labels.HIERARCHY`); without,
-    a label is only what its own words say. No Finding is 1 where nothing but devices is present or uncertain, 0
-    where something is, and nan where nothing was reported.
-    """
-    low = lower(text)
-    reported = [sentence for sentence in split_sentences(text) if sentence.section not in INPUT_HEADERS]
-    values: dict[str, float] = {}
-    for mention in (mention for sentence in reported for mention in _read(text, low, sentence)):
-        if mention.label == NO_FINDING:
-            continue  # a consequence of all the others, below
-        if mention.polarity == ABSENT and mention.side in ("left", "right"):
-            continue  # "the right lung is clear" says nothing of the left one
-        value = {PRESENT: 1.0, PERHAPS: UNCERTAIN, ABSENT: 0.0}[mention.polarity]
-        for label, meant in ((mention.label, value), *(_coarser(mention.label, value) if propagate else ())):
-            values[label] = _stronger(values.get(label, NOT_KNOWN), meant)
-    if propagate:
-        for child, parents in reversed(HIERARCHY.items()):  # Pneumonia before Consolidation before Lung Opacity
-            for parent in parents if values.get(child) in (1.0, UNCERTAIN) else ():
-                values[parent] = _stronger(values.get(parent, NOT_KNOWN), values[child])
-    found = any(value in (1.0, UNCERTAIN) for label, value in values.items() if label != "Support Devices")
-    worded = any(char.isalpha() for sentence in reported for char in text[sentence.start : sentence.end])
-    values[NO_FINDING] = 0.0 if found else 1.0 if worded else NOT_KNOWN
-    return {label: values.get(label, NOT_KNOWN) for label in labels}
-
-
-def _coarser(label: str, value: float) -> list[tuple[str, float]]:
-    """What a finer word says of coarser labels; denied, it says nothing: no nodule is not yet no lesion."""
-    if value == 0.0:
-        return []
-    hints = [(coarse, UNCERTAIN) for coarse in chest.HINTS.get(label, ())]
-    return [(coarse, value) for coarse in chest.IMPLIES.get(label, ())] + hints
-
-
-def _stronger(one: float, other: float) -> float:
-    rank = {1.0: 3, UNCERTAIN: 2, 0.0: 1}  # not known has no rank
-    return one if rank.get(one, 0) >= rank.get(other, 0) else other
+    sentences = (sentence for sentence in split_sentences(text) if sentence.section not in skip)
+    return [mention for sentence in sentences for mention in _read(text, low, sentence, wide)]
 
 
 def _read(text: str, low: str, sentence: Sentence, wide: bool = False) -> list[Mention]:
