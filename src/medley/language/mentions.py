@@ -23,6 +23,8 @@ _STATES = frozenset({"normal", "abnormal", "borderline"})
 _LINKS = frozenset({"in", "at", "on", "within", "of", "over", "involving", "along", "throughout", "from", "near"})
 _GLUE = frozenset({"the", "a", "an", "its", "their", "this", "that", "both"})
 _OTHERS = frozenset({"finding", "turn", "anything", "deny_after", *_STATES})  # words before these belong to them
+_STATE_WORDS = 4  # a state farther behind its anatomy than this needs a verb between
+_RANGE = frozenset({"to", "or"})  # "upper limits of normal to mildly enlarged"
 _REACH_WORDS = 8  # a place farther behind a finding than this is not its own
 
 
@@ -105,7 +107,7 @@ def _states(marks: list[Mark], words: list[Token]) -> dict[int, list[int]]:
         for j in range(i - 1, -1, -1):
             kind = marks[j].term.kind
             if kind == "subject" and j not in taken:
-                if not subjects and not verb and marks[i].first - marks[j].last > 3:
+                if not subjects and not verb and marks[i].first - marks[j].last > _STATE_WORDS:
                     break
                 subjects.append(j)
             elif kind in ("turn", "new_claim", "finding", "anything") or j in taken or kind in _STATES:
@@ -123,7 +125,19 @@ def _states(marks: list[Mark], words: list[Token]) -> dict[int, list[int]]:
         if subjects:
             owned[i] = sorted(subjects)
             taken.update(subjects)
+        elif (other := _other_end(marks, i, words)) in owned:
+            owned[i] = owned.pop(other)
     return owned
+
+
+def _other_end(marks: list[Mark], state: int, words: list[Token]) -> int | None:
+    """The normal state from which a sick one is a range away: "normal to mildly enlarged", "normal or enlarged"."""
+    before = state - 1
+    while before >= 0 and marks[before].term.kind in ("severity", "or"):
+        before -= 1
+    if before < 0 or marks[before].term.kind != "normal" or marks[state].term.kind != "abnormal":
+        return None
+    return before if _RANGE & {word.word for word in words[marks[before].last : marks[state].first]} else None
 
 
 def _verdict(
@@ -134,7 +148,8 @@ def _verdict(
     groups = dict.fromkeys(marks[subject].term.value for subject in subjects)
     if kind == "abnormal":
         labels = [marks[state].term.value[group] for group in groups if group in marks[state].term.value]
-        return [(label, said[state]) for label in labels]
+        polarity = PERHAPS if _other_end(marks, state, words) is not None else said[state]
+        return [(label, polarity) for label in labels]
     if kind == "borderline":
         return [("Cardiomegaly", PERHAPS)] if "heart" in groups else []
     before = words[marks[state].first - 1].word if marks[state].first else ""
