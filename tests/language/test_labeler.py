@@ -103,13 +103,21 @@ def test_labels_are_asked_by_name_in_any_order_and_an_unknown_one_is_not_known()
 
 
 def test_sections_are_read_in_any_order_and_input_sections_are_not() -> None:
-    sections = {"indication": "pneumonia?", "impression": "Effusion.", "report": "Edema.", "findings": " ", "note": "mass"}
+    sections = {
+        "indication": "pneumonia?",
+        "impression": "Effusion.",
+        "report": "Edema.",
+        "findings": " ",
+        "note": "mass",
+    }
     assert join_sections(sections) == "Edema.\n\nIMPRESSION: Effusion."
     assert join_sections({}) == ""
 
 
 def test_sides_of_what_is_there() -> None:
-    text = "Left effusion. Nodule in the right apex, and one at the left base. No right pneumothorax. Cardiomegaly."
+    text = (
+        "Left effusion. Nodule in the right apex. Another nodule at the left base. No right pneumothorax. Cardiomegaly."
+    )
     sides = side_text(text)
     assert sides["Pleural Effusion"] == "left"
     assert sides["Lung Lesion"] == sides["Nodule"] == "bilateral"
@@ -129,3 +137,17 @@ def test_generated_reports_are_read_back() -> None:
         wrong += sum((read[label] in (1, -1)) != (plan.labels[label] == 1) for label in CHEXPERT_14)
         total += len(CHEXPERT_14)
     assert wrong / total < 0.01, (wrong, total)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("Borderline enlargement of the heart.", {CM: -1}),
+        ("Nonenlarged cardiac silhouette.", {CM: 0}),
+        ("No consolidating disease.", {"Consolidation": 0}),
+        ("Without comparison, this may represent pneumonia.", {"Pneumonia": -1}),
+        ("No opacity which may represent pneumonia.", {"Lung Opacity": 0, "Pneumonia": 0}),
+    ],
+)
+def test_how_reports_put_it(text: str, expected: dict[str, float]) -> None:
+    assert own(text) == expected

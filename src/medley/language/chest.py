@@ -30,6 +30,7 @@ FINDINGS: dict[tuple[str, ...], tuple[str, ...]] = {
     ("Cardiomegaly",): (
         "{cardiomegaly|cardio megaly|megalocardia|biventricular enlargement}",
         "{cardiac|heart|left ventricular|biatrial} enlargement",
+        "{enlarged|dilated} {left|right} {ventricle|ventricles}",
         f"{{enlarged|enlargement of|enlargement of the|prominence of the}} {_HEART} {_OUTLINE}",
         "{increased|large|prominent} {heart|cardiac|cardiopericardial} {silhouette|size|shadow|}",
         f"{_HEART} {{size|silhouette|}} {{is|appears|remains}} {{mildly|slightly|moderately|markedly|very|}} large",
@@ -75,7 +76,7 @@ FINDINGS: dict[tuple[str, ...], tuple[str, ...]] = {
     ("Heart Failure",): (
         "{heart failure|chf|congestive {failure|heart failure|change|changes}|cardiac decompensation}",
     ),
-    ("Consolidation",): ("{consolidation|consolidations|consolidative|consolidated}",),
+    ("Consolidation",): ("{consolidation|consolidations|consolidative|consolidated|consolidating}",),
     # MeSH files pneumonitis under Pneumonia.
     ("Pneumonia",): ("{pneumonia|pneumonias|pneumonic|bronchopneumonia|broncho pneumonia|pneumonitis}",),
     ("Infection",): ("{infection|infections|infectious {process|processes|disease|etiology|infiltrate|infiltrates}}",),
@@ -214,6 +215,7 @@ NORMAL_DENIES = {
 }
 NORMAL_STATES = (
     "{normal|unremarkable|within normal limits|within the normal limits|within normal range|wnl|intact|sharp|clear}",
+    "{nonenlarged|non enlarged}",
     "{normal in {size|contour|caliber|appearance|size and contour|size and configuration|size and shape}}",
     "{near|at|} {the|} {upper limits|upper limit|upper} {of|} normal {in size|limits|}",  # large, and normal still
     "{near|} {top|high} normal {in size|limits|}",

@@ -21,7 +21,7 @@ from medley.language.sentences import Sentence, split_sentences
 PRESENT, ABSENT, PERHAPS = "present", "absent", "uncertain"
 _STATES = frozenset({"normal", "abnormal", "borderline"})
 _LINKS = frozenset({"in", "at", "on", "within", "of", "over", "involving", "along", "throughout", "from", "near"})
-_GLUE = frozenset({"the", "a", "an", "its", "their", "this", "that", "both"})
+_GLUE = frozenset({"the", "a", "an", "its", "their", "this", "that", "both", "of"})
 _OTHERS = frozenset({"finding", "turn", "anything", "deny_after", *_STATES})  # words before these belong to them
 _STATE_WORDS = 4  # a state farther behind its anatomy than this needs a verb between
 _RANGE = frozenset({"to", "or"})  # "upper limits of normal to mildly enlarged"

@@ -81,7 +81,7 @@ TURNS = (
     "(",
     ")",
 )
-NEW_CLAIMS = ("there {is|are|was|were|has been|have been}",)
+NEW_CLAIMS = ("there {is|are|was|were|has been|have been}", ", {this|these|it}")
 VERBS = (
     "{is|are|was|were|has|have|appears|appear|remains|remain|shows|show|demonstrates|demonstrate|reveals|reveal|seen|"
     "identified|noted}",

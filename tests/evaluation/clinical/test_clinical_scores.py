@@ -114,14 +114,14 @@ def test_sides() -> None:
     assert true_sides({"masks": "m"}, "x") is None
     with pytest.raises(MedleyError, match="case 'c': the side of 'Fracture' is 'up'"):
         true_sides({"sides": {"Fracture": "up"}}, "case 'c'")
-    with pytest.raises(MedleyError, match="unknown label 'Fractur'; did you mean 'Fracture'"):
+    with pytest.raises(MedleyError, match="unknown label 'Fractur' in truth; did you mean 'Fracture'"):
         true_sides({"sides": {"Fractur": "left"}}, "case 'c'")
     with pytest.raises(MedleyError, match="must hold 'sides'"):
         true_sides({"findings": "left"}, "case 'c'")
 
 
 def test_two_systems_are_compared_on_the_same_reports() -> None:
-    good, bad = read_labels(make(skill=0.9)), read_labels([*make(skill=0.9)])
+    good = read_labels(make(skill=0.9))
     worse = [
         replace(one, hypothesis=other.hypothesis) for one, other in zip(make(skill=0.9), make(skill=0.5), strict=True)
     ]
@@ -133,8 +133,10 @@ def test_two_systems_are_compared_on_the_same_reports() -> None:
     test = permutation_test(pooled_statistics(good, bad), good.patient_ids, permutations=200, seed=0)[key]
     assert test.p is not None
     assert test.p < 0.05
-    with pytest.raises(MedleyError, match="same reports"):
+    with pytest.raises(MedleyError, match="here 60 and 20 reports"):
         pooled_statistics(good, read_labels(make(20)))
+    with pytest.raises(MedleyError, match="in one order: case 'c0' and 'c59'"):
+        pooled_statistics(good, read_labels(make()[::-1]))
 
 
 def test_bad_input_is_named_or_null() -> None:

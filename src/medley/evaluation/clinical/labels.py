@@ -33,6 +33,7 @@ Weighted = Callable[[np.ndarray], Values]
 class ReportLabels:
     """The labels and sides of N reports: `truths` and `said` by label name, the sides of those that have one."""
 
+    case_ids: tuple[str, ...]
     patient_ids: tuple[str, ...]
     truths: tuple[Labels, ...]
     said: tuple[Labels, ...]
@@ -55,8 +56,14 @@ class ReportLabels:
 
 def pooled_statistics(first: ReportLabels, second: ReportLabels) -> Weighted:
     """Every metric of two systems on the same reports as a function of weights [2N, R], for `permutation_test`."""
-    if first.patient_ids != second.patient_ids or first.truth != second.truth:
-        raise MedleyError("two systems can be compared only on the same reports, in one order, with the same truth")
+    if odd := [ids for ids in zip(first.case_ids, second.case_ids, strict=False) if ids[0] != ids[1]]:
+        raise MedleyError(
+            f"two systems must answer the same reports in one order: case '{odd[0][0]}' and '{odd[0][1]}'"
+        )
+    sizes = [len(one.case_ids) for one in (first, second)]
+    if sizes[0] != sizes[1] or first.truth != second.truth or first.patient_ids != second.patient_ids:
+        what = f"{sizes[0]} and {sizes[1]} reports, truths of {first.truth} and {second.truth}"
+        raise MedleyError(f"two systems can be compared only on the same reports with the same truth; here {what}")
     parts = {
         suffix: clinical_f1(first.counts(as_).stacked(second.counts(as_)), support_of=first.counts(as_))
         for as_, suffix in UNCERTAIN_AS.items()
@@ -113,6 +120,7 @@ def read_labels(
     # a case table, ours and CheXpert's human labels alike, counts a device as a finding: No Finding follows it there
     read = _reader(labeler or _labeler(device_is_finding=truth == TABLE))
     return ReportLabels(
+        case_ids=tuple(one.case_id for one in kept),
         patient_ids=tuple(one.patient_id for one in kept),
         truths=tuple(read(references) if truth == TEXT else [_table_labels(one) for one in kept]),
         said=tuple(read(hypotheses)),

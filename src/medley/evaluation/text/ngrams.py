@@ -45,7 +45,9 @@ def _ngrams(tokens_T: np.ndarray, lengths: Sequence[int], longest: int) -> Itera
             runs = _numbered(runs[inside] * distinct + tokens_T[starts + n - 1])
         fits_D = np.maximum(lengths_D - n + 1, 0)
         rows = np.r_[0, np.cumsum(fits_D)]
-        counts = csr_array((np.ones(len(runs)), runs, rows), shape=(len(lengths_D), int(runs.max(initial=-1)) + 1))
+        counts = csr_array(
+            (np.ones(len(runs)), runs.copy(), rows), shape=(len(lengths_D), int(runs.max(initial=-1)) + 1)
+        )
         counts.sum_duplicates()
         yield counts
 

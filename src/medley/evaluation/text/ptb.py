@@ -56,8 +56,11 @@ _TWO_WORDS = {"cannot": ("can", "not"), "gonna": ("gon", "na"), "gotta": ("got",
 def tokenize(text: str) -> list[str]:
     """The tokens of a text; none for a text of punctuation alone. Signs beyond Unicode's first plane are none."""
     pieces = text.replace("’", "'").split()
-    following = ["0" if piece[0].isdigit() else "A" if piece in _BEGINNINGS else "a" for piece in pieces[1:]]
-    return [token for piece, after in zip(pieces, (*following, ""), strict=True) for token in _tokens(piece, after)]
+    tokens: list[str] = []
+    for piece, following in zip(pieces, [*pieces[1:], ""], strict=False):
+        after = "0" if following[:1].isdigit() else "A" if following in _BEGINNINGS else "a"
+        tokens += _tokens(piece, after)
+    return tokens
 
 
 @lru_cache(2**16)
