@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
@@ -162,6 +163,19 @@ def test_errors_name_the_place_and_not_the_temporary(tmp_path):
 
     with pytest.raises(MedleyError, match=r"cannot write .*/a\.png: encoder error"):
         wrapped()
+
+
+def test_a_device_or_a_pipe_is_never_replaced_by_a_file(tmp_path):
+    """As root the rename would put a file in the place of /dev/null; here a pipe stands for it."""
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    (tmp_path / "link").symlink_to(pipe)
+    for place in (pipe, tmp_path / "link"):
+        with pytest.raises(MedleyError, match=f"{place} is a device or a pipe; name a file"), whole_file(place):
+            pytest.fail("the block was entered")
+    assert pipe.is_fifo()
+    assert (tmp_path / "link").is_symlink()
+    assert {one.name for one in tmp_path.iterdir()} == {"pipe", "link"}
 
 
 def test_a_folder_appears_whole_or_not_at_all(tmp_path):

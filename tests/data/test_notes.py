@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import math
+import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +20,7 @@ from medley.core.records import Case, ImageRef
 from medley.core.seeds import generator
 from medley.data.cases import write_cases
 from medley.data.notes import REGIMES, clean_note, make_notes, make_stamped_notes, read_notes, write_notes
-from medley.data.notes_sim import _comorbidity, _findings, _symptom, causal_table
+from medley.data.notes_sim import _comorbidity, _findings, _symptom, causal_table, simulate_note
 from medley.language.chest import LAY_WORDS, STEMS
 from medley.language.mentions import find_mentions
 from medley.language.phrases import Term, Vocabulary, lower, tokens
@@ -181,6 +183,44 @@ def test_same_seed_same_note_in_any_company(sick: list[Case]) -> None:
     assert make_notes([views], "sim", 1.0, 1) == alone
     shuffled = Case(**{**vars(sick[7]), "labels": dict(reversed(sick[7].labels.items()))})
     assert make_notes([shuffled], "sim", 1.0, 1) == alone  # the order of the columns is not a channel
+
+
+def test_a_story_told_again_changes_its_words_and_never_its_facts(sick: list[Case]) -> None:
+    """What a patient has in one telling is not denied in another; who gave no note gives none."""
+    table, changed, told_twice = causal_table(), 0, 0
+    for case in sick[:300]:
+        tellings = [simulate_note(case, 1.0, 1, telling) for telling in range(4)]
+        assert tellings[0] == simulate_note(case, 1.0, 1)
+        assert len({note is None for note in tellings}) == 1
+        if tellings[0] is None:
+            continue
+        changed += len(set(tellings)) > 1
+        small = [note.lower().replace("w/o", "without").replace("w/", "with") for note in tellings if note]
+        for name in ("fever", "trauma", "leg_swelling", "palpitations", "weight_loss", "sore_throat", "wheeze"):
+            row = table.symptoms[name]  # whose words are nobody else's
+            denied = any(phrase.lower() in note for phrase in row["denied"] for note in small)
+            has = any(phrase.lower() in strip_denials(note, table) for phrase in row["words"] for note in small)
+            assert not (denied and has), (case.case_id, name, tellings)
+            told_twice += has
+    assert changed > 200
+    assert told_twice > 100
+
+
+def strip_denials(note: str, table) -> str:
+    """The note without its denials, which hold the words of what they deny."""
+    for row in table.symptoms.values():
+        for phrase in sorted(row["denied"], key=len, reverse=True):
+            note = note.replace(phrase.lower(), " ")
+    return " ".join(re.sub("[.,;]", " ", note).split())
+
+
+def test_telling_again_knows_no_more_of_the_labels_than_the_first_telling(sick: list[Case]) -> None:
+    """At strength 0 no telling does; the words and the truths are drawn by generators that never meet."""
+    well = [replace(case, labels=dict.fromkeys(CHEXPERT_14, 0.0)) for case in sick[:100]]
+    ill = [replace(case, labels=dict.fromkeys(CHEXPERT_14, 1.0)) for case in sick[:100]]
+    for telling in (0, 3):
+        notes = [[simulate_note(case, 0.0, 1, telling) for case in cases] for cases in (well, ill)]
+        assert notes[0] == notes[1]
 
 
 def test_uncertain_is_a_coin_and_unknown_is_absent() -> None:

@@ -122,6 +122,19 @@ def test_the_notes_are_those_of_the_regime(square_films):
     assert real.study(real.table.cases[0], real.table.cases[0].images[:1]).note is None
 
 
+def test_only_simulated_notes_are_told_again(square_films, tmp_path):
+    sim = {"regime": "sim", "seed": 3}
+    told = open_source(config(square_films, notes=sim), 48)
+    case = next(case for case in told.table.cases if told.notes[case.case_id])
+    assert told.note_told_again(case, 0) == told.notes[case.case_id]
+    assert len({told.note_told_again(case, telling) for telling in range(5)}) > 2
+    write_notes(tmp_path / "n.jsonl", make_stamped_notes(told.table.cases, "sim", 1.0, 3))
+    for notes in ({"regime": "real"}, {**sim, "reword": False}, {**sim, "file": str(tmp_path / "n.jsonl")}):
+        once = open_source(config(square_films, notes=notes), 48)
+        for one in once.table.cases:
+            assert once.note_told_again(one, 4) == once.notes[one.case_id]
+
+
 def test_a_file_of_notes_must_fit_table_and_regime(square_films, tmp_path):
     table = read_cases(square_films / "cases.parquet")
     path = tmp_path / "notes.jsonl"

@@ -158,6 +158,19 @@ def test_the_check_of_random_weights_passes_maps_that_know_nothing_and_fails_an_
     assert failed["pointing_game"] > failed["dealt_anew"][1] + 0.3
 
 
+def test_the_check_of_random_weights_passes_maps_that_shun_the_lesion():
+    """A method that draws what is there from the film points there; away from it is nothing it could be praised for."""
+    places = (30, 90)
+    lesions = score.marks([(f"c{i}", f"p{i}", "Fracture", disc(places[i % 2], 30)) for i in range(20)])
+
+    def elsewhere(number: int) -> list[np.ndarray]:
+        return [bell(places[(i + (i > number)) % 2], 30) for i in range(20)]
+
+    shunned = floors.randomised_check(random_models(elsewhere, lesions), lesions)
+    assert shunned["pointing_game"] < shunned["dealt_anew"][0]
+    assert shunned["passed"] is True
+
+
 def test_what_cannot_be_dealt_is_neither_passed_nor_failed():
     lesions, at = scattered(1)
     check = floors.randomised_check(random_models(lambda number: [bell(*at[0])], lesions), lesions)

@@ -9,7 +9,8 @@ import pytest
 
 from medley.core.labels import CHEXPERT_14, NIH_14, NO_FINDING
 from medley.language import chest, negation
-from medley.language.mentions import Mention, find_mentions, label_text
+from medley.language.labeler import label_text
+from medley.language.mentions import Mention, find_mentions
 from medley.language.phrases import Term, Vocabulary, expand, tokens
 
 P, A, U = "present", "absent", "uncertain"
@@ -156,7 +157,7 @@ def test_label_text_takes_the_strongest_claim_and_skips_what_was_asked() -> None
     assert math.isnan(values["Pneumonia"])  # only asked for
     assert math.isnan(values["Atelectasis"])  # a clear right lung says nothing of the left
     assert values[NO_FINDING] == 0
-    assert math.isnan(label_text(text, propagate=False)["Lung Opacity"])
+    assert math.isnan(label_text(text, finer=False, parents=False)["Lung Opacity"])
 
 
 def test_no_finding_and_finer_words() -> None:

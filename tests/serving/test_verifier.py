@@ -9,7 +9,7 @@ import pytest
 from medley.core.seeds import generator
 from medley.language import beyond
 from medley.language.chest import FINDINGS
-from medley.language.mentions import label_text
+from medley.language.labeler import label_text
 from medley.language.phrases import expand
 from medley.serving.reasoning import gather_evidence
 from medley.serving.verifier import verify

@@ -84,7 +84,7 @@ def _cases(predictor: Predictor, source: Source, run: Path, batch: int) -> Itera
         picture = draw_answer(answer, note, case.labels)
         write_picture(run / "cases" / f"{case.case_id}.png", picture)
         caption = f"{case.case_id}: film and note, findings against their thresholds, and where they were read."
-        yield page.figure(picture, caption)
+        yield page.figure(picture, caption, whole_width=True)
         yield page.folded("The differential in words", page.bullets(answer.differential.text.splitlines()))
 
 

@@ -22,8 +22,13 @@ from medley.core.errors import MedleyError
 
 @contextmanager
 def whole_file(path: Path | str) -> Iterator[Path]:
-    """A temporary path beside `path`, renamed to it when the block ends well and removed when it does not."""
+    """A temporary path beside `path`, renamed to it when the block ends well and removed when it does not.
+
+    Raises MedleyError where `path` is a device or a pipe: the rename would put a file in the place of /dev/null.
+    """
     path = Path(path)
+    if path.exists() and not (path.is_file() or path.is_dir()):
+        raise MedleyError(f"{path} is a device or a pipe; name a file, which is written whole or not at all")
     _make_parent(path)
     with _temporary(path, os.O_RDWR | os.O_CREAT) as temporary:
         yield temporary

@@ -28,7 +28,7 @@ DISEASES: dict[str, tuple[str, ...]] = {
     "Pneumoconiosis": ("{pneumoconiosis|silicosis|asbestosis|anthracosis|{black|coal worker's} lung}",),
     "Bronchiectasis": ("{bronchiectasis|bronchiectases|bronchiectatic {change|changes|}}",),
     "Bronchitis": ("{chronic|acute|} {bronchitis|bronchiolitis}", "{bronchial asthma|asthma|asthmatic}"),
-    "Pneumonitis": ("{aspiration|hypersensitivity|radiation|chemical|lupus|} {pneumonitis|alveolitis}",),
+    "Pneumonitis": ("{aspiration|hypersensitivity|radiation|chemical|lupus} {pneumonitis|alveolitis}", "alveolitis"),
     "Aspiration": ("{aspiration|aspirated {material|fluid|contents}|foreign body aspiration}",),
     "Interstitial Lung Disease": ("{ild|uip|nsip|honeycombing|honeycomb lung}",),
     "Abscess": ("{lung|pulmonary|} {abscess|abscesses}", "{cavitation|cavitations|cavitary {disease|process}}"),

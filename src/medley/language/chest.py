@@ -30,6 +30,7 @@ FINDINGS: dict[tuple[str, ...], tuple[str, ...]] = {
     ("Cardiomegaly",): (
         "{cardiomegaly|cardio megaly|megalocardia|biventricular enlargement}",
         "{cardiac|heart|left ventricular|biatrial} enlargement",
+        "{enlarged|dilated} {left|right} {ventricle|ventricles}",
         f"{{enlarged|enlargement of|enlargement of the|prominence of the}} {_HEART} {_OUTLINE}",
         "{increased|large|prominent} {heart|cardiac|cardiopericardial} {silhouette|size|shadow|}",
         f"{_HEART} {{size|silhouette|}} {{is|appears|remains}} {{mildly|slightly|moderately|markedly|very|}} large",
@@ -55,7 +56,7 @@ FINDINGS: dict[tuple[str, ...], tuple[str, ...]] = {
         "{ground glass|groundglass|reticulation|reticulations|haziness}",
     ),
     ("Infiltration",): ("{infiltrate|infiltrates|infiltration|infiltrations|infiltrative}",),
-    ("Nodule",): ("{nodule|nodules|nodularity|nodular {density|densities|opacity|opacities|lesion}}",),
+    ("Nodule",): ("{nodule|nodules|nodularity|nodular {interstitial|} {density|densities|opacity|opacities|lesion}}",),
     ("Mass",): (
         "{mass|masses|mass lesion|masslike {opacity|opacification|density|consolidation|lesion}}",
         "mass like {opacity|opacification|density|consolidation|lesion}",
@@ -68,19 +69,21 @@ FINDINGS: dict[tuple[str, ...], tuple[str, ...]] = {
     ("Edema",): ("{edema|oedema|edematous|kerley {b|} lines}",),
     ("Vascular Congestion",): (
         "{pulmonary|vascular|venous|pulmonary vascular|pulmonary venous|central vascular|central|} congestion",
-        "{cephalization|vascular {engorgement|redistribution}|pulmonary venous hypertension|engorged vasculature}",
+        "{cephalization|vascular {engorgement|redistribution|prominence}|pulmonary venous hypertension}",
+        "{engorged|prominent|prominence of the} {central|} {pulmonary|} {vasculature|vascularity}",
         "{fluid|volume} overload",
     ),
     ("Heart Failure",): (
         "{heart failure|chf|congestive {failure|heart failure|change|changes}|cardiac decompensation}",
     ),
-    ("Consolidation",): ("{consolidation|consolidations|consolidative|consolidated}",),
-    ("Pneumonia",): ("{pneumonia|pneumonias|pneumonic|bronchopneumonia|broncho pneumonia}",),
+    ("Consolidation",): ("{consolidation|consolidations|consolidative|consolidated|consolidating}",),
+    # MeSH files pneumonitis under Pneumonia.
+    ("Pneumonia",): ("{pneumonia|pneumonias|pneumonic|bronchopneumonia|broncho pneumonia|pneumonitis}",),
     ("Infection",): ("{infection|infections|infectious {process|processes|disease|etiology|infiltrate|infiltrates}}",),
     ("Atelectasis",): (
         "{atelectasis|atelectases|atelectatic|atelectasia}",
-        "{lobar|lung|lobe|segmental|subsegmental} collapse",
-        "collapse of the {left|right} {lung|upper lobe|lower lobe|middle lobe}",
+        "{lobar|lung|segmental|subsegmental|} collapse",
+        "collapsed {left|right|} {upper|lower|middle} lobe",
     ),
     ("Pneumothorax",): ("{pneumothorax|pneumothoraces|pneumothoraxes|ptx|pneumo thorax}",),
     ("Pneumothorax", "Pleural Effusion"): (
@@ -88,11 +91,12 @@ FINDINGS: dict[tuple[str, ...], tuple[str, ...]] = {
     ),
     ("Pleural Effusion",): (
         "{pleural|parapneumonic|subpulmonic|} {effusion|effusions}",
-        "{pleural|fissural} fluid",
+        "{pleural|fissural|loculated|layering|subpulmonic} fluid",
         "{hydrothorax|hemothorax|haemothorax|hemothoraces|haemothoraces}",
-        "fluid in the {pleural space|pleural spaces|fissure|fissures|major fissure|minor fissure}",
+        "fluid {in|within|along|tracking along} the {left|right|} {pleural space|pleural spaces|fissure|fissures|"
+        "major fissure|minor fissure}",
     ),
-    ("Pleural Thickening",): ("{pleural|pleuroparenchymal|apical pleural} {thickening|thickenings}",),
+    ("Pleural Thickening",): ("{pleural|pleuroparenchymal|apical pleural|fissural} {thickening|thickenings}",),
     ("Pleural Other",): (
         "pleural {plaque|plaques|calcification|calcifications|scar|scarring|mass|masses|based mass|disease|reaction|"
         "abnormality|abnormalities|lesion|lesions}",
@@ -101,7 +105,8 @@ FINDINGS: dict[tuple[str, ...], tuple[str, ...]] = {
     ),
     ("Fracture",): ("{fracture|fractures|fractured|broken rib|broken ribs}",),
     ("Support Devices",): (
-        "{pacemaker|pacemakers|pacer|aicd|icd|defibrillator|pulse generator|generator|stimulator|loop recorder}",
+        "{pacemaker|pacemakers|pacer|aicd|icd|defibrillator|pulse generator|generator|stimulator|neurostimulator|"
+        "loop recorder}",
         "{pacing|pacer|pacemaker|ventricular|atrial|icd|aicd} {lead|leads|wire|wires|device|electrodes}",
         "{endotracheal|et|nasogastric|ng|orogastric|og|enteric|feeding|dobbhoff|dobhoff|chest|thoracostomy|"
         "tracheostomy|gastrostomy|drainage} {tube|tubes|tip}",
@@ -109,15 +114,16 @@ FINDINGS: dict[tuple[str, ...], tuple[str, ...]] = {
         "{catheter|catheters|picc|picc line|port|portacath|port a cath|mediport|infusaport|cannula}",
         "{central|central venous|ij|internal jugular|subclavian|venous|dialysis|arterial|swan ganz|support} "
         "{line|lines|catheter|catheters|access}",
-        "{support|medical|cardiac assist|monitoring} {device|devices|apparatus|equipment|hardware}",
+        "{support|medical|cardiac assist|monitoring|closure|cardiac} {device|devices|apparatus|equipment|hardware}",
         "{stent|stents|hardware|prosthesis|prostheses|prosthetic|arthroplasty|arthroplasties}",
         "{valve replacement|valve prosthesis|mechanical valve|artificial valve|prosthetic valve|valve}",
         "{sternotomy|sternal|cerclage} {wire|wires}",
         "{surgical|cholecystectomy|vascular|hemostatic|metallic} {clip|clips}",
         "{clip|clips|suture|sutures|staple line|surgical staples|spinal rod|rods|fixation {plate|plates|screw|screws}}",
         "{balloon pump|iabp|ecmo|swan ganz|vad|lvad|shunt}",
-        "{ecg|ekg|monitoring|monitor} {lead|leads}",
-        "{spinal fusion|occluder|bone anchor|coils|embolization coils|{catheter|line} tip}",
+        "{ecg|ekg|monitoring|monitor|overlying} {lead|leads}",
+        "{spinal|cervical|lumbar|anterior} fusion",
+        "{occluder|bone anchor|bone anchors|coils|embolization coils|{catheter|line} tip}",
         "tip {in|at|overlying|projecting over|is visualized in|is visualized at|is at|is in} the {distal|proximal|mid|"
         "upper|high|} {svc|superior vena cava|right atrium|cavoatrial junction|caval atrial junction}",
     ),
@@ -157,7 +163,9 @@ OTHER_THINGS = (
     "{bone|bony|soft tissue|osseous|calcific|calcified} {density|densities|lesion|lesions}",
     "{skin|bone|bony|osseous|lytic|sclerotic|blastic} {lesion|lesions}",
     "{no|without} {prior|previous|comparison} {chest|chest x ray|study|studies|examination}",
-    "{vertebral|vertebral body} collapse",
+    "{vertebral|vertebral body|compression|tracheal|airway|wedge|end plate|endplate} collapse",
+    "collapse of {the|a|} {trachea|vertebra|vertebral body|vertebral bodies|lower thoracic vertebra}",
+    "{radiation|hypersensitivity|chemical} pneumonitis",
     "{urinary tract|skin|ear|wound|viral upper respiratory|granulomatous|histoplasmosis} infection",
     "{symptoms|signs} of infection",
     "{ischemic|ischaemic|coronary|valvular|congenital|} heart {disease|attack|rate|rhythm|sounds|murmur|block}",
@@ -207,6 +215,7 @@ NORMAL_DENIES = {
 }
 NORMAL_STATES = (
     "{normal|unremarkable|within normal limits|within the normal limits|within normal range|wnl|intact|sharp|clear}",
+    "{nonenlarged|non enlarged}",
     "{normal in {size|contour|caliber|appearance|size and contour|size and configuration|size and shape}}",
     "{near|at|} {the|} {upper limits|upper limit|upper} {of|} normal {in size|limits|}",  # large, and normal still
     "{near|} {top|high} normal {in size|limits|}",

@@ -9,20 +9,22 @@ trigger reaches; anatomy that is called normal or enlarged becomes a mention too
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection
 from dataclasses import dataclass
 from functools import cache
 
-from medley.core.labels import CHEXPERT_14, HIERARCHY, NO_FINDING, NOT_KNOWN, UNCERTAIN
+from medley.core.labels import NO_FINDING
 from medley.language import beyond, chest, negation
 from medley.language.phrases import Mark, Token, Vocabulary, lower, tokens
-from medley.language.sentences import INPUT_HEADERS, Sentence, split_sentences
+from medley.language.sentences import Sentence, split_sentences
 
 PRESENT, ABSENT, PERHAPS = "present", "absent", "uncertain"
 _STATES = frozenset({"normal", "abnormal", "borderline"})
 _LINKS = frozenset({"in", "at", "on", "within", "of", "over", "involving", "along", "throughout", "from", "near"})
-_GLUE = frozenset({"the", "a", "an", "its", "their", "this", "that", "both"})
+_GLUE = frozenset({"the", "a", "an", "its", "their", "this", "that", "both", "of"})
 _OTHERS = frozenset({"finding", "turn", "anything", "deny_after", *_STATES})  # words before these belong to them
+_STATE_WORDS = 4  # a state farther behind its anatomy than this needs a verb between
+_RANGE = frozenset({"to", "or"})  # "upper limits of normal to mildly enlarged"
 _REACH_WORDS = 8  # a place farther behind a finding than this is not its own
 
 
@@ -47,56 +49,15 @@ def _vocabulary(wide: bool = False) -> Vocabulary:
     return Vocabulary(beyond.widen(entries) if wide else entries)
 
 
-def find_mentions(text: str, wide: bool = False) -> list[Mention]:
+def find_mentions(text: str, wide: bool = False, skip: Collection[str] = ()) -> list[Mention]:
     """All findings that the text names or denies, in order. A phrase with two labels gives two mentions.
 
     `wide` also reads diseases that no label list has and plain words for findings (`beyond`): for holding a text to a
-    prediction, never for labels.
+    prediction, never for labels. What stands in a section of `skip` is left out.
     """
     low = lower(text)
-    return [mention for sentence in split_sentences(text) for mention in _read(text, low, sentence, wide)]
-
-
-def label_text(text: str, labels: Iterable[str] = CHEXPERT_14, propagate: bool = True) -> dict[str, float]:
-    """One value a label: 1 present, 0 absent, -1 uncertain, nan never mentioned; present > uncertain > absent.
-
-    What stands under INDICATION, HISTORY, COMPARISON or TECHNIQUE does not count. With `propagate`, finer words
-    count as CheXpert's labels (`chest.IMPLIES`) and parents follow their children (`core.labels.HIERARCHY`); without,
-    a label is only what its own words say. No Finding is 1 where nothing but devices is present or uncertain, 0
-    where something is, and nan where nothing was reported.
-    """
-    low = lower(text)
-    reported = [sentence for sentence in split_sentences(text) if sentence.section not in INPUT_HEADERS]
-    values: dict[str, float] = {}
-    for mention in (mention for sentence in reported for mention in _read(text, low, sentence)):
-        if mention.label == NO_FINDING:
-            continue  # a consequence of all the others, below
-        if mention.polarity == ABSENT and mention.side in ("left", "right"):
-            continue  # "the right lung is clear" says nothing of the left one
-        value = {PRESENT: 1.0, PERHAPS: UNCERTAIN, ABSENT: 0.0}[mention.polarity]
-        for label, meant in ((mention.label, value), *(_coarser(mention.label, value) if propagate else ())):
-            values[label] = _stronger(values.get(label, NOT_KNOWN), meant)
-    if propagate:
-        for child, parents in reversed(HIERARCHY.items()):  # Pneumonia before Consolidation before Lung Opacity
-            for parent in parents if values.get(child) in (1.0, UNCERTAIN) else ():
-                values[parent] = _stronger(values.get(parent, NOT_KNOWN), values[child])
-    found = any(value in (1.0, UNCERTAIN) for label, value in values.items() if label != "Support Devices")
-    worded = any(char.isalpha() for sentence in reported for char in text[sentence.start : sentence.end])
-    values[NO_FINDING] = 0.0 if found else 1.0 if worded else NOT_KNOWN
-    return {label: values.get(label, NOT_KNOWN) for label in labels}
-
-
-def _coarser(label: str, value: float) -> list[tuple[str, float]]:
-    """What a finer word says of coarser labels; denied, it says nothing: no nodule is not yet no lesion."""
-    if value == 0.0:
-        return []
-    hints = [(coarse, UNCERTAIN) for coarse in chest.HINTS.get(label, ())]
-    return [(coarse, value) for coarse in chest.IMPLIES.get(label, ())] + hints
-
-
-def _stronger(one: float, other: float) -> float:
-    rank = {1.0: 3, UNCERTAIN: 2, 0.0: 1}  # not known has no rank
-    return one if rank.get(one, 0) >= rank.get(other, 0) else other
+    sentences = (sentence for sentence in split_sentences(text) if sentence.section not in skip)
+    return [mention for sentence in sentences for mention in _read(text, low, sentence, wide)]
 
 
 def _read(text: str, low: str, sentence: Sentence, wide: bool = False) -> list[Mention]:
@@ -146,7 +107,7 @@ def _states(marks: list[Mark], words: list[Token]) -> dict[int, list[int]]:
         for j in range(i - 1, -1, -1):
             kind = marks[j].term.kind
             if kind == "subject" and j not in taken:
-                if not subjects and not verb and marks[i].first - marks[j].last > 3:
+                if not subjects and not verb and marks[i].first - marks[j].last > _STATE_WORDS:
                     break
                 subjects.append(j)
             elif kind in ("turn", "new_claim", "finding", "anything") or j in taken or kind in _STATES:
@@ -164,7 +125,19 @@ def _states(marks: list[Mark], words: list[Token]) -> dict[int, list[int]]:
         if subjects:
             owned[i] = sorted(subjects)
             taken.update(subjects)
+        elif (other := _other_end(marks, i, words)) in owned:
+            owned[i] = owned.pop(other)
     return owned
+
+
+def _other_end(marks: list[Mark], state: int, words: list[Token]) -> int | None:
+    """The normal state from which a sick one is a range away: "normal to mildly enlarged", "normal or enlarged"."""
+    before = state - 1
+    while before >= 0 and marks[before].term.kind in ("severity", "or"):
+        before -= 1
+    if before < 0 or marks[before].term.kind != "normal" or marks[state].term.kind != "abnormal":
+        return None
+    return before if _RANGE & {word.word for word in words[marks[before].last : marks[state].first]} else None
 
 
 def _verdict(
@@ -175,7 +148,8 @@ def _verdict(
     groups = dict.fromkeys(marks[subject].term.value for subject in subjects)
     if kind == "abnormal":
         labels = [marks[state].term.value[group] for group in groups if group in marks[state].term.value]
-        return [(label, said[state]) for label in labels]
+        polarity = PERHAPS if _other_end(marks, state, words) is not None else said[state]
+        return [(label, polarity) for label in labels]
     if kind == "borderline":
         return [("Cardiomegaly", PERHAPS)] if "heart" in groups else []
     before = words[marks[state].first - 1].word if marks[state].first else ""

@@ -21,18 +21,20 @@ _SEEN = (
     "{seen|identified|visualized|visualised|demonstrated|present|evident|appreciated|noted|detected|found|apparent|"
     "observed|suspected|shown|visible}"
 )
-_CHANGE = "{change|changes|increase|worsening|progression|improvement|decrease|difference}"
+_CHANGE = "{change|changes|increase|worsening|progression|improvement|decrease|difference|expansion|growth|resolution}"
 
 DENY_BEFORE = (
     "{no|not|without|nor|neither|never|no longer|not any|denies|lacks|lack of|absence of|negative for|free of|"
     "free from|clear of|rather than|instead of|fails to {show|reveal}}",
     "no {finding|findings|abnormality|suspicion|suggestion|indication} {of|to suggest|suggesting|suspicious for|for}",
+    "{doubt|doubtful for|low {suspicion|likelihood|probability} {of|for}}",
     "{interval|complete|} {resolution of|clearing of|removal of|disappearance of}",
 )
 DENY_AFTER = (
     f"{{not|no longer|never}} {{definitely|clearly|definitively|well|currently|otherwise|readily|}} {_SEEN}",
     "{has|have|had} {completely|entirely|now|since|} {resolved|cleared|disappeared|been removed|been ruled out}",
     "{is|are|was|were} {now|completely|} {absent|gone|ruled out|excluded|resolved|unlikely|very unlikely|removed}",
+    "{is|are|seems} {doubtful|doubted}",
     "{ruled out|unlikely|highly unlikely|none|absent|resolved}",  # before it or, if nothing is there, after it
     "{has|have} {been|} {removed|excluded}",
 )
@@ -43,7 +45,8 @@ HEDGE_BEFORE = (
     "concerning for|concern for|worrisome for|suggestive of|suggesting|suggests|suggest|potentially}",
     "{may|might|could|can} {also|well|potentially|} {represent|reflect|be|indicate|suggest|relate to|}",
     "{may|might|could} be {due to|secondary to|related to|compatible|compatible with|consistent with}",
-    "{maybe|maybe due to|favor|favors|favoring|most suggestive of|correlate for|concern of}",
+    "{maybe|maybe due to|favor|favors|favoring|favour|favours|favouring|most suggestive of|correlate for|concern of}",
+    "{{is|are|} {favored|favoured} over|more likely than}",
     "{primary|} differential {diagnosis|considerations|consideration|} {is|includes|include|includes atypical|}",
     "{cannot|can not|could not|difficult to|not} {definitely|completely|entirely|fully|} {exclude|rule out}",
     "{rule out|r/o|evaluate for|evaluation for|assess for|exclude|to exclude|if|whether|consider|considered}",
@@ -59,7 +62,8 @@ HEDGE_AFTER = (
 HEDGE_BOTH = ("{versus|vs}",)
 # Look like a denial and are none.
 NO_TRIGGER = (
-    f"{{no|without|not any}} {{significant|interval|appreciable|acute|definite|substantial|}} "
+    f"{{no|without|not any}} {{radiographic|}} {{evidence of|}} "
+    f"{{significant|interval|appreciable|acute|definite|substantial|}} "
     f"{{significant|interval|appreciable|acute|short interval|}} {_CHANGE} {{in|of|to|from|since|}}",
     "{not only|not just|no doubt|not necessarily|{not|not significantly|not appreciably} changed}",
     "{nearly|almost|partially|partly|incompletely|almost completely|near completely|not completely|not fully|"
@@ -77,7 +81,7 @@ TURNS = (
     "(",
     ")",
 )
-NEW_CLAIMS = ("there {is|are|was|were|has been|have been}",)
+NEW_CLAIMS = ("there {is|are|was|were|has been|have been}", ", {this|these|it}")
 VERBS = (
     "{is|are|was|were|has|have|appears|appear|remains|remain|shows|show|demonstrates|demonstrate|reveals|reveal|seen|"
     "identified|noted}",

@@ -20,7 +20,7 @@ from medley.core.records import TARGET_SECTIONS
 from medley.data.cases import CaseTable
 from medley.data.checks.result import FAILED, OK, Check, not_applicable
 from medley.data.readers.reading import Remarks, read_rows
-from medley.language.mentions import label_text
+from medley.language.labeler import label_text
 
 BETTER_PHI = 0.25  # by so much another column must fit better than the namesake
 LEAST_PHI = 0.4  # and fit at all

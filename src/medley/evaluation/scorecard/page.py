@@ -48,11 +48,15 @@ def bullets(lines: Iterable[str]) -> str:
     return "" if not lines else "<ul>" + "".join(f"<li>{escape(line)}</li>" for line in lines) + "</ul>"
 
 
-def figure(png_bytes: bytes, caption: str, *, alt: str | None = None) -> str:
-    """A picture with plain words under it; `alt` stands for it where pictures are not seen, else the caption does."""
+def figure(png_bytes: bytes, caption: str, *, alt: str | None = None, whole_width: bool = False) -> str:
+    """A picture with plain words under it; `alt` stands for it where pictures are not seen, else the caption does.
+
+    `whole_width` is for a picture with small print of its own.
+    """
     data = base64.b64encode(png_bytes).decode("ascii")
     image = f'<img src="data:image/png;base64,{data}" alt="{escape(alt or caption)}">'
-    return f"<figure>{image}<figcaption>{escape(caption)}</figcaption></figure>"
+    kind = ' class="whole"' if whole_width else ""
+    return f"<figure{kind}>{image}<figcaption>{escape(caption)}</figcaption></figure>"
 
 
 def gallery(figures: Iterable[str]) -> str:
