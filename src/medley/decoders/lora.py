@@ -17,7 +17,7 @@ from medley.core.errors import MedleyError
 ADAPTERS = "*.lora_*"  # what a stage names, or spares
 
 
-def add_lora(module: nn.Module, paths: Sequence[str], rank: int, alpha: float, dropout: float) -> list[str]:
+def add_lora(module: nn.Module, paths: Sequence[str], rank: int, alpha: int, dropout: float) -> list[str]:
     """Adapt, in place, the modules whose whole path matches one of the regular expressions; returns their paths.
 
     Raises MedleyError for an expression that matches no module with a weight.

@@ -8,14 +8,14 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 import torch
 
 from medley.core.records import Report
 from medley.decoders.seq2seq import SectionDecoder
 
-SECTIONS = ("findings", "impression")
+SECTIONS: Final = ("findings", "impression")
 SMALL_HEADERS = ("[FINDINGS]", "[IMPRESSION]")  # of a tokenizer that is trained here
 T5_HEADERS = ("<extra_id_0>", "<extra_id_1>")  # T5's own sentinels: no row is added to its table
 NOT_SAID = -100  # where nothing is to be said

@@ -97,7 +97,7 @@ class CheXQueryConfig(Config):
     """Module paths of the decoder that get adapters: regular expressions of whole paths."""
     lora_rank: int = Field(16, ge=1)
     """Rank of the adapters."""
-    lora_alpha: float = Field(32, gt=0)
+    lora_alpha: int = Field(32, ge=1)
     """Adapters are scaled by alpha / rank."""
     lora_dropout: float = Field(0.05, ge=0, lt=1)
     """Dropout before the adapters."""
@@ -178,10 +178,6 @@ class Batch:
 
     def __len__(self) -> int:
         return len(self.films_BV1HW)
-
-    @property
-    def is_said_BT(self) -> torch.Tensor | None:
-        return None if self.says_BT is None else self.says_BT != NOT_SAID
 
 
 @dataclass(frozen=True)
@@ -355,10 +351,15 @@ class CheXQuery(nn.Module):
             memory_BMD=memory_BMD,
             is_memory_BM=is_memory_BM,
             words=partial(self.decoder, memory_BMD, is_memory_BM, batch.words_BT),
-            recalled=partial(self.decoder.recall, batch.words_BT, batch.is_said_BT),
+            recalled=partial(self._recalled, batch),
             seen=(self.towers["film"](whole_FD), self.towers["patch"](patches_FND)) if self.learns_to_see else None,
             training=self.training,
         )
+
+    def _recalled(self, batch: Batch) -> torch.Tensor:
+        _, says_BT, _ = _learned(batch)
+        assert batch.words_BT is not None
+        return self.decoder.recall(batch.words_BT, says_BT != NOT_SAID)
 
     def _memory(self, tokens_BKD: torch.Tensor, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
         """What the decoder reads: the fusion's tokens at the scale of its words, and the words of the indication."""

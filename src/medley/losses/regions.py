@@ -13,7 +13,8 @@ import torch.nn.functional as F
 
 def on_grid(places_BVRrr: torch.Tensor, grid: Sequence[int]) -> torch.Tensor:
     """Shares of kept cells as shares of patches, [B, V, R, h, w]; not known where a cell is not."""
-    pooled = F.adaptive_avg_pool2d(places_BVRrr.flatten(0, 2)[:, None], tuple(grid))
+    height, width = grid
+    pooled = F.adaptive_avg_pool2d(places_BVRrr.flatten(0, 2)[:, None], (height, width))
     return pooled[:, 0].unflatten(0, places_BVRrr.shape[:3])
 
 

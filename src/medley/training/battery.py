@@ -87,7 +87,7 @@ def chest_studies(count: int, image_px: int, views: int = 1, regions: Sequence[s
         labels = {name: float((index >> (column % 3)) & 1) for column, name in enumerate(CHEXPERT_14)}
         while breaks := hierarchy_breaks(labels):  # a label that its parent contradicts cannot be learned by heart
             labels |= {parent: 1.0 for _, parent in breaks}
-        films = []
+        films: list[Film] = []
         for view in ("PA", "LATERAL")[:views]:
             pixels = rng.integers(0, 80, (image_px, image_px), dtype=np.uint8)
             for bit in range(3):
