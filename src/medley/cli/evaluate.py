@@ -46,6 +46,7 @@ def evaluate(
     if (cases is None) != (splits is None):
         raise MedleyError("--cases and --splits go together: a table is scored by the parts of its own manifest")
     predictor = load(run, unfinished=unfinished)
+    scoring.check_has_scorecard(predictor.family)
     folder = out or Path(predictor.facts["run"]) / "evaluation"
     if controls:
         quiet_lightning()

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from medley.core.errors import MedleyError
+from medley.core.family import Family
 from medley.core.files import read_json, write_json
 from medley.core.records import Prediction
 from medley.data.source import DataConfig, Source, open_source
@@ -33,7 +34,31 @@ from medley.serving.scoring.parts import Tick, predict_part
 from medley.serving.scoring.probes import film_probes, labels_of
 from medley.serving.scoring.stated import protocol_of, provenance_of
 
-__all__ = ["evaluate_run", "fit_on_dev", "fitted", "other_source", "own_source", "predict_part"]
+__all__ = [
+    "check_has_scorecard",
+    "evaluate_run",
+    "fit_on_dev",
+    "fitted",
+    "has_scorecard",
+    "other_source",
+    "own_source",
+    "predict_part",
+]
+
+_SCORED_TASKS = ("chest_findings",)
+
+
+def has_scorecard(family: Family) -> bool:
+    """Whether the answers of this family can be scored; a report cannot yet."""
+    return family.task in _SCORED_TASKS
+
+
+def check_has_scorecard(family: Family) -> None:
+    """Refuse a family that cannot be scored, before anything of it is trained or read."""
+    if not has_scorecard(family):
+        raise MedleyError(
+            f"{family.name}: there is no scorecard of its task, {family.task}, yet; medley predict shows what it writes"
+        )
 
 
 @dataclass(frozen=True)
