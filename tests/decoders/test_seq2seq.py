@@ -100,6 +100,7 @@ def test_lora_changes_nothing_at_first_and_adapts_what_was_named(words):
     before = decoder(*memory(1), torch.tensor([[5, 6, 7]]))
     adapted = add_lora(decoder, [r"stack\.block\.\d+\.layer\.0\.SelfAttention\.[qv]"], 4, 8, 0.0)
     assert adapted == [f"stack.block.0.layer.0.SelfAttention.{name}" for name in "qv"]
-    assert torch.equal(before, decoder.eval()(*memory(1), torch.tensor([[5, 6, 7]])))
+    after = decoder.eval()(*memory(1), torch.tensor([[5, 6, 7]]))
+    assert torch.allclose(before, after, atol=1e-5)  # + 0 leaves the value and may change the kernel: rounding
     with pytest.raises(MedleyError, match=r"no_such.*matches no"):
         add_lora(decoder, ["no_such.*"], 4, 8, 0.0)
