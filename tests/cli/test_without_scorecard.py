@@ -1,4 +1,4 @@
-"""A family whose task has no scorecard is trained and asked, and neither scored nor shown by the demo."""
+"""A family whose task has no scorecard is trained and asked, and neither scored nor explained nor in the demo."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ from types import SimpleNamespace
 
 import pytest
 
+from medley.core.errors import MedleyError
 from medley.families import FAMILIES, get_family
+from medley.serving.explaining.study import check_methods
 from medley.serving.scoring.run import has_scorecard
 
 
@@ -50,3 +52,8 @@ def test_the_demo_refuses_a_family_by_name_before_another_is_trained(medley, dem
     code, _, err = medley("demo", "cxr_reasoner", "chexquery")
     assert (code, demo_of) == (2, [])
     assert "there is no scorecard of its task" in err
+
+
+def test_a_family_that_writes_is_not_explained_yet():
+    with pytest.raises(MedleyError, match="chexquery writes reports, which cannot be explained yet"):
+        check_methods(SimpleNamespace(family=get_family("chexquery")), ["queries"])

@@ -130,7 +130,12 @@ def explain(
 
 
 def check_methods(predictor: Predictor, methods: Sequence[str]) -> None:
-    """Raises MedleyError for an unknown method, and for rollout where the tower is a CNN."""
+    """Raises MedleyError for a family that writes, an unknown method, and rollout where the tower is a CNN."""
+    if predictor.family.write is not None:
+        raise MedleyError(
+            f"{predictor.family.name} writes reports, which cannot be explained yet; medley predict says where each "
+            "finding was read"
+        )
     for method in methods:
         choose(method, METHODS, "method")
         if method == "rollout" and is_cnn(predictor.model.vision):  # type: ignore[arg-type]
