@@ -72,7 +72,7 @@ def test_the_better_system_is_named_with_interval_and_p(good, poor):
     assert of.permutation.p == of.permutation.smallest_p == pytest.approx(1 / 401)
     words = sentences(found)
     assert words[0].startswith("A is better than B in macro AUROC by 0.")
-    assert "p = 0.0025 (the smallest that these exchanges can give)" in words[0]
+    assert "p = 0.0025, the smallest that these exchanges can give" in words[0]
     assert words[0].endswith("240 studies of 120 patients.")
     assert "ask for more than" in words[2], "400 exchanges cannot decide so many tests"
     json.dumps(found.as_json(), allow_nan=False)
