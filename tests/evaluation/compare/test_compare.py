@@ -357,4 +357,6 @@ def test_a_calibration_error_has_a_difference_around_its_value_and_no_exchange_t
     low, high = ece.difference.ci95
     assert low < ece.difference.value < high
     assert (low + high) / 2 == pytest.approx(ece.difference.value, abs=(high - low) / 4)
-    assert found.averages["auroc_macro"].permutation is not None
+    test = found.averages["auroc_macro"].permutation
+    assert test is not None
+    assert test.smallest_p <= test.p <= 1, "of a shift that ranks alike there is a test, and it has a p"
