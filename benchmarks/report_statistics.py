@@ -95,6 +95,8 @@ def main() -> None:
     parser.add_argument("--coco", type=Path, help="the folder that holds pycocoevalcap")
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
+    if min(options.resamples, options.peer_resamples) < 1:
+        parser.error("--resamples and --peer-resamples are at least 1")
     texts = [text for text in pl.read_parquet(options.reports)["findings"].to_list() if text and text.strip()]
     rng = generator("report statistics", SEED)
     references, hypotheses, others = ([texts[i] for i in rng.integers(len(texts), size=PAIRS)] for _ in range(3))

@@ -45,6 +45,18 @@ def save(tmp_path: Path, content: object) -> Path:
     return tmp_path / "chexbert.pth"
 
 
+def test_no_finding_is_the_last_head_and_the_rest_keep_their_order():
+    """The order by which others have rotated CheXbert's labels (the authors' src/constants.py)."""
+    assert (HEADS[0], HEADS[1], HEADS[8], HEADS[9], HEADS[12], HEADS[13]) == (
+        "Enlarged Cardiomediastinum",
+        "Cardiomegaly",
+        "Pneumothorax",
+        "Pleural Effusion",
+        "Support Devices",
+        "No Finding",
+    )
+
+
 def test_labels_come_by_name(tmp_path: Path, content: dict, words: Path) -> None:
     labels = CheXbert.load(save(tmp_path, content), words)(["No effusion.", "small edema"])
     assert len(labels) == 2

@@ -153,7 +153,7 @@ def test_bad_input_is_named_or_null() -> None:
     assert read.remarks == ("1 report without a reference text left out", "1 empty answer scored as saying nothing")
     one = clinical_scores(read_labels(few[:1]), resamples=20).metrics["clinical_f1_micro_14_uncertain_0"]
     assert one.ci95 is None
-    assert one.error is not None
+    assert "one" in str(one.error) or "1 " in str(one.error)
     long = replace(few[0], hypothesis={"findings": "no 😀 effusion \x00 " * 5000})
     assert clinical_scores(read_labels([long, *few[1:]]), resamples=5).reports == 4
 

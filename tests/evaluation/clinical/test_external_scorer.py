@@ -49,6 +49,7 @@ def test_scores_in_the_order_of_the_pairs_with_intervals(scorer, monkeypatch) ->
     metric = got.metrics(["p1", "p2", "p3"], resamples=100, seed=0)["shared"]
     assert metric.value == pytest.approx(0.5)
     assert metric.ci95 is not None
+    assert metric.ci95[0] < 0.5 < metric.ci95[1]
     weights = np.array([[2.0], [0.0], [1.0]])
     assert got.statistics()(weights)["shared"][0] == pytest.approx(2 / 3)
 

@@ -72,7 +72,7 @@ def test_the_better_system_is_named_with_interval_and_p(good, poor):
     assert of.permutation.p == of.permutation.smallest_p == pytest.approx(1 / 401)
     words = sentences(found)
     assert words[0].startswith("A is better than B in macro AUROC by 0.")
-    assert "p = 0.0025 (the smallest that these exchanges can give)" in words[0]
+    assert "p = 0.0025, the smallest that these exchanges can give" in words[0]
     assert words[0].endswith("240 studies of 120 patients.")
     assert "ask for more than" in words[2], "400 exchanges cannot decide so many tests"
     json.dumps(found.as_json(), allow_nan=False)
@@ -357,4 +357,6 @@ def test_a_calibration_error_has_a_difference_around_its_value_and_no_exchange_t
     low, high = ece.difference.ci95
     assert low < ece.difference.value < high
     assert (low + high) / 2 == pytest.approx(ece.difference.value, abs=(high - low) / 4)
-    assert found.averages["auroc_macro"].permutation is not None
+    test = found.averages["auroc_macro"].permutation
+    assert test is not None
+    assert test.smallest_p <= test.p <= 1, "of a shift that ranks alike there is a test, and it has a p"

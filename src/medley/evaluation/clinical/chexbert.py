@@ -25,24 +25,9 @@ import torch
 from torch import nn
 
 from medley.core.errors import MedleyError
-from medley.core.labels import NO_FINDING, NOT_KNOWN, UNCERTAIN
+from medley.core.labels import CHEXPERT_14, NO_FINDING, NOT_KNOWN, UNCERTAIN
 
-HEADS = (
-    "Enlarged Cardiomediastinum",
-    "Cardiomegaly",
-    "Lung Opacity",
-    "Lung Lesion",
-    "Edema",
-    "Consolidation",
-    "Pneumonia",
-    "Atelectasis",
-    "Pneumothorax",
-    "Pleural Effusion",
-    "Pleural Other",
-    "Fracture",
-    "Support Devices",
-    NO_FINDING,
-)
+HEADS = (*(name for name in CHEXPERT_14 if name != NO_FINDING), NO_FINDING)  # in the file No Finding is last
 CLASSES = (NOT_KNOWN, 1.0, 0.0, UNCERTAIN)  # blank, positive, negative, uncertain
 HEAD_DIM = 64  # of an attention head, in every published BERT; the weights do not tell how many heads there are
 MAX_TOKENS = 512

@@ -132,7 +132,7 @@ def _p(of: Difference) -> str:
         limit = "the smallest that these exchanges can give"
     elif least > LEVEL:
         limit = f"no exchange of so few patients gives less than {p_said(least)}"
-    return f", p = {p_said(p)} ({limit})"
+    return f", p = {p_said(p)}, {limit}"
 
 
 def p_said(p: float) -> str:
