@@ -49,8 +49,8 @@ def report_page(films: Sequence[Film], sentences: Sequence[SentenceRead], title:
 def _told(likeness: float | None) -> str:
     told = (
         "Where each sentence was read: the attention of its words to the pooled tokens, of these to the queries, and "
-        "of the queries to the film, multiplied. It shows ways that were open, and proves no cause; what was read of the "
-        "whole film has no place."
+        "of the queries to the film, multiplied. It shows ways that were open, and proves no cause; what was read of "
+        "the whole film has no place."
     )
     if likeness is not None:
         told += f" The maps of the sentences are {likeness:.2f} alike (1: the same map for every sentence)."

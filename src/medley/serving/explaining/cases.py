@@ -1,4 +1,4 @@
-"""Cases of a table as requests: with the note that the run's recipe gives them, and with what is known of their films."""
+"""Cases of a table as requests, with the notes that the run's recipe gives them and what is known of their films."""
 
 from __future__ import annotations
 

@@ -120,7 +120,7 @@ def readings(predictor: Predictor, request: Request, known: KnownCase | None = N
 
 
 def _known_places(known: KnownCase, names: Mapping[str, str]) -> dict[str, dict[str, Lesion]]:
-    """file -> name of a look -> where it is known to lie. A query that is called by a number has no place of its own."""
+    """file -> name of a look -> where it is known to lie. A query called by a number has no place of its own."""
     found: dict[str, dict[str, Lesion]] = {}
     for lesion in (*lesions_of(known.case, known.folder), *parts_of(known.case, known.folder)):
         if not names.get(lesion.label, _NUMBERED).startswith(_NUMBERED):
