@@ -75,6 +75,7 @@ def open_run(run: str | Path, unfinished: bool = False) -> OpenRun:
         "notes_audit": notes_audit(folder),
         "leaky": data.get("leaky", False),  # its notes gave the labels away; runs from before the audit do not say
         "label_policy": data["label_policy"],
+        "anatomy_known": data.get("anatomy_known"),  # training studies that show where parts of the body lie
         "hierarchy_holds": data.get("hierarchy_holds", True),
     }
     return OpenRun(family, recipe, processor, model, thresholds, calibration, unfitted, facts)
