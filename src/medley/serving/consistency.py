@@ -18,8 +18,8 @@ from medley.serving.reasoning import UNFITTED
 
 SAID, DENIED, UNMENTIONED = "said", "denied", "not mentioned"
 CHECKED = tuple(name for name in CHEXPERT_14 if name != NO_FINDING)  # which follows from the others
-_WORDS = {SAID: "says {}, which is not called", DENIED: "denies {}, which is called"}
-_WORDS |= {UNMENTIONED: "does not mention {}, which is called"}
+_WORDS = {SAID: "says {}, but the finding is called absent", DENIED: "denies {}, but the finding is called present"}
+_WORDS |= {UNMENTIONED: "does not mention {}, but the finding is called present"}
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from medley.evaluation.reports.scorecard import chest_report_scorecard
 from medley.evaluation.scorecard.body import Example
 from medley.evaluation.scorecard.report_pictures import report_pictures
 from medley.serving.consistency import Flag, flags_of, rates
+from medley.serving.explaining.anatomy import score_anatomy
 from medley.serving.explaining.run import score_run
 from medley.serving.predictor import Predictor
 from medley.serving.scoring.examples import marked_examples
@@ -36,11 +37,13 @@ def evaluate_reports(asked: Asked, tick: Tick) -> Scored:
 
     stated = write_answers(asked, predictions, {**floors, **copied.ceilings})
     card = chest_report_scorecard(predictions, floors=floors, ceilings=copied.ceilings, absent=absent, **stated)
-    explained = score_run(predictor, source, part, own=own, resamples=asked.resampled["bootstrap"], tick=tick)
+    looked = {"own": own, "resamples": asked.resampled["bootstrap"], "tick": tick}
+    explained = score_run(predictor, source, part, **looked)
     examples: tuple[Example, ...] = ()
     if explained is not None:
         examples = marked_examples(predictor, source, part, explained.facts["method"], explained.facts["averaged"])
     card = with_explanations(card, explained)
+    card = with_explanations(card, score_anatomy(predictor, source, part, **looked))
     card = dataclasses.replace(
         card,
         provenance={**card.provenance, "report_against_findings": rates(flags)},

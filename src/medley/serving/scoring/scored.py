@@ -82,12 +82,13 @@ def with_explanations(card: Scorecard, explained: ExplanationScores | None) -> S
         label: LabelScores(metrics["pointing_game"].n, 0, 0, None, metrics)
         for label, metrics in explained.per_label.items()
     }
+    facts = {**card.provenance.get("explanations", {}), **explained.facts}
     return dataclasses.replace(
         card,
         metrics={**card.metrics, **explained.metrics},
         floors={**card.floors, **explained.floors},
-        per_label={**card.per_label, EXPLANATION: of_label},
-        provenance={**card.provenance, "explanations": explained.facts},
+        per_label={**card.per_label, **({EXPLANATION: of_label} if of_label else {})},
+        provenance={**card.provenance, "explanations": facts},
         warnings=(*card.warnings, *explained.warnings),
     )
 
