@@ -12,9 +12,10 @@ from collections.abc import Sequence
 from medley.core.counts import counted
 from medley.core.records import Prediction
 from medley.data.source import Source
+from medley.evaluation.floors.paired import paired_floors
+from medley.evaluation.reports.auxiliary import PREFIX
 from medley.evaluation.reports.scorecard import chest_report_scorecard
 from medley.evaluation.scorecard.body import Example
-from medley.evaluation.scorecard.report_pictures import report_pictures
 from medley.serving.consistency import Flag, flags_of, rates
 from medley.serving.explaining.anatomy import score_anatomy
 from medley.serving.explaining.run import score_run
@@ -22,21 +23,25 @@ from medley.serving.predictor import Predictor
 from medley.serving.scoring.examples import marked_examples
 from medley.serving.scoring.model_floors import model_floors
 from medley.serving.scoring.parts import Tick, predict_part
+from medley.serving.scoring.probes import film_probes
 from medley.serving.scoring.report_floors import report_floors
 from medley.serving.scoring.scored import Asked, Scored, with_explanations, write_answers, write_scored
 
 
 def evaluate_reports(asked: Asked, tick: Tick) -> Scored:
     """Floors: the constant and the most frequent report, neighbours by note, film and findings, and the model on black
-    and on another patient's films. Ceilings: neighbours by the true report and by the true findings."""
+    and on another patient's films; of the findings beside the report also what thumbnails alone tell. Ceilings:
+    neighbours by the true report and by the true findings."""
     predictor, source, part, own = asked.predictor, asked.source, asked.part, asked.own
     predictions, flags = _checked(predictor, predict_part(predictor, source, part, tick))
     floors, absent = model_floors(predictor, source, part, tick)
     copied = report_floors(predictor, own, source, part, predictions, tick)
     floors, absent = {**copied.floors, **floors}, {**copied.absent, **absent}
+    probes = {} if own is None else film_probes(own, source, part, predictions)
 
-    stated = write_answers(asked, predictions, {**floors, **copied.ceilings})
+    stated = write_answers(asked, predictions, {**floors, **copied.ceilings, **probes})
     card = chest_report_scorecard(predictions, floors=floors, ceilings=copied.ceilings, absent=absent, **stated)
+    of_probes = paired_floors(predictions, probes, **asked.resampled).metrics
     looked = {"own": own, "resamples": asked.resampled["bootstrap"], "tick": tick}
     explained = score_run(predictor, source, part, **looked)
     examples: tuple[Example, ...] = ()
@@ -46,10 +51,11 @@ def evaluate_reports(asked: Asked, tick: Tick) -> Scored:
     card = with_explanations(card, score_anatomy(predictor, source, part, **looked))
     card = dataclasses.replace(
         card,
+        metrics={**card.metrics, **{f"{PREFIX}{name}": metric for name, metric in of_probes.items()}},
         provenance={**card.provenance, "report_against_findings": rates(flags)},
         warnings=(*card.warnings, *_more_films(predictor, source, part)),
     )
-    return write_scored(asked, card, predictions, report_pictures(predictions, card), examples)
+    return write_scored(asked, card, predictions, {}, examples)
 
 
 def _checked(

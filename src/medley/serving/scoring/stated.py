@@ -20,10 +20,8 @@ def protocol_of(predictor: Predictor, source: Source, part: str) -> Protocol:
     config, how = source.config, predictor.recipe.evaluate.aggregation
     reader = config.cohort and f"generated cohort {config.cohort}, difficulty {config.difficulty}"
     films = f"{how} over the films of a study; views {', '.join(config.views)}"
-    writes: dict[str, str] = {}
-    if predictor.sections:
+    if predictor.writes:
         films += "; the report is of the films that are read together first"
-        writes = {"section": "+".join(predictor.sections), "text_cleaning": "none"}
     return Protocol(
         reader=reader or "+".join(sorted({case.source for case in source.table.cases})),
         table=source.table.digest,
@@ -33,7 +31,6 @@ def protocol_of(predictor: Predictor, source: Source, part: str) -> Protocol:
         notes=_notes(config.notes),
         aggregation=films,
         synthetic=all(case.synthetic for case in source.table.cases),
-        **writes,
     )
 
 
