@@ -1,4 +1,4 @@
-"""Report against findings: what is negated is read as negated, what is hedged agrees with either, nothing is rewritten."""
+"""Report against findings: what is negated is read so, a hedge agrees with either, nothing is rewritten."""
 
 from __future__ import annotations
 

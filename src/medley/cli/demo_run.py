@@ -62,7 +62,7 @@ def _family(family: str, run: Path, batch: int) -> str:
     return "".join(
         [
             page.heading(family),
-            scorecard_body(scored.card, scored.pictures, scored.examples, anchor=f"{family}-remarks"),
+            scorecard_body(scored.card, scored.pictures, scored.examples, scored.written, anchor=f"{family}-remarks"),
             page.heading("Cases of the test part"),
             *_cases(predictor, source, run, batch),
             page.heading("How it was trained"),

@@ -10,10 +10,7 @@ from medley.evaluation.findings.scorecard import chest_findings_scorecard
 from medley.evaluation.floors.paired import paired_floors, with_floors
 from medley.evaluation.floors.simple import Floor, all_negative_floor, prevalence_floor
 from medley.evaluation.predictions.arrays import FUSED, head_tables
-from medley.evaluation.scorecard.body import Example
-from medley.evaluation.scorecard.pictures import finding_pictures
 from medley.serving.explaining.run import score_run
-from medley.serving.scoring.examples import marked_examples
 from medley.serving.scoring.model_floors import model_floors
 from medley.serving.scoring.parts import Tick, predict_part
 from medley.serving.scoring.probes import film_probes, labels_of
@@ -42,11 +39,8 @@ def evaluate_findings(asked: Asked, controls: bool, say: Callable[[str], None], 
     card = chest_findings_scorecard(predictions, floors=constants, **stated)
     card = with_floors(card, paired_floors(predictions, floors, **asked.resampled), absent)
     explained = score_run(predictor, source, part, own=own, resamples=asked.resampled["bootstrap"], tick=tick)
-    examples: tuple[Example, ...] = ()
-    if explained is not None:
-        examples = marked_examples(predictor, source, part, explained.facts["method"], explained.facts["averaged"])
     card = with_explanations(card, explained)
-    return write_scored(asked, card, predictions, finding_pictures(predictions, card), examples)
+    return write_scored(asked, card, predictions, explained)
 
 
 def _truth(predictions: Sequence[Prediction]) -> tuple[Any, tuple[str, ...]]:

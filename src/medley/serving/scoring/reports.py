@@ -15,12 +15,10 @@ from medley.data.source import Source
 from medley.evaluation.floors.paired import paired_floors
 from medley.evaluation.reports.auxiliary import PREFIX
 from medley.evaluation.reports.scorecard import chest_report_scorecard
-from medley.evaluation.scorecard.body import Example
 from medley.serving.consistency import Flag, flags_of, rates
 from medley.serving.explaining.anatomy import score_anatomy
 from medley.serving.explaining.run import score_run
 from medley.serving.predictor import Predictor
-from medley.serving.scoring.examples import marked_examples
 from medley.serving.scoring.model_floors import model_floors
 from medley.serving.scoring.parts import Tick, predict_part
 from medley.serving.scoring.probes import film_probes
@@ -44,9 +42,6 @@ def evaluate_reports(asked: Asked, tick: Tick) -> Scored:
     of_probes = paired_floors(predictions, probes, **asked.resampled).metrics
     looked = {"own": own, "resamples": asked.resampled["bootstrap"], "tick": tick}
     explained = score_run(predictor, source, part, **looked)
-    examples: tuple[Example, ...] = ()
-    if explained is not None:
-        examples = marked_examples(predictor, source, part, explained.facts["method"], explained.facts["averaged"])
     card = with_explanations(card, explained)
     card = with_explanations(card, score_anatomy(predictor, source, part, **looked))
     card = dataclasses.replace(
@@ -55,7 +50,7 @@ def evaluate_reports(asked: Asked, tick: Tick) -> Scored:
         provenance={**card.provenance, "report_against_findings": rates(flags)},
         warnings=(*card.warnings, *_more_films(predictor, source, part)),
     )
-    return write_scored(asked, card, predictions, {}, examples)
+    return write_scored(asked, card, predictions, explained)
 
 
 def _checked(

@@ -15,10 +15,13 @@ from medley.evaluation.predictions.lines import write_predictions
 from medley.evaluation.scorecard.body import Example
 from medley.evaluation.scorecard.card import LabelScores, Scorecard
 from medley.evaluation.scorecard.files import write_scorecard
+from medley.evaluation.scorecard.looks import look_of
 from medley.evaluation.scorecard.tables import EXPLANATION
 from medley.evaluation.scorecard.words import LEAKY
+from medley.evaluation.scorecard.written import Written, written_examples
 from medley.serving.explaining.run import ExplanationScores
 from medley.serving.predictor import Predictor
+from medley.serving.scoring.examples import marked_examples
 from medley.serving.scoring.left_out import left_out_warnings, write_skipped
 from medley.serving.scoring.model_floors import Floors
 from medley.serving.scoring.stated import protocol_of, provenance_of
@@ -32,6 +35,7 @@ class Scored:
     predictions: tuple[Prediction, ...]
     pictures: Mapping[str, bytes]
     examples: tuple[Example, ...]
+    written: tuple[Written, ...]  # reports beside the true ones
     left_out: Mapping[str, str]  # case id -> why, of the studies of the part that have no readable film
 
 
@@ -97,14 +101,20 @@ def write_scored(
     asked: Asked,
     card: Scorecard,
     predictions: list[Prediction],
-    pictures: Mapping[str, bytes],
-    examples: tuple[Example, ...],
+    explained: ExplanationScores | None,
 ) -> Scored:
-    """The card with what must be read before all else of its warnings, and everything that is made of it, written."""
+    """The card with what must be read before all else of its warnings, its pictures and examples; all of it written to
+    disk."""
     source, part = asked.source, asked.part
     first = (*left_out_warnings(source, part), *([LEAKY] if asked.predictor.facts["leaky"] else []))
     card = dataclasses.replace(card, warnings=(*first, *card.warnings))
-    scored = Scored(card, tuple(predictions), pictures, examples, source.left_out(part))
+    examples: tuple[Example, ...] = ()
+    if explained is not None:
+        method, labels = explained.facts["method"], explained.facts["averaged"]
+        examples = marked_examples(asked.predictor, source, part, method, labels)
+    pictures = look_of(card.task).pictures(predictions, card)
+    written = tuple(written_examples(predictions, card))
+    scored = Scored(card, tuple(predictions), pictures, examples, written, source.left_out(part))
     write_skipped(asked.out / "skipped.csv", scored.left_out)
     write_scorecard(card, asked.out, predictions, examples, pictures)
     return scored
