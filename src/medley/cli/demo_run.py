@@ -101,7 +101,7 @@ def _reports(answer: Answer, true: Mapping[str, str]) -> str:
     rows = [(name.capitalize(), written.get(name, "–"), true.get(name, "–")) for name in {**written, **true}]
     flags = [f"Look again: {flag.sentence}." for flag in answer.flags]
     label = f"The report of {answer.prediction.case_id}"
-    return page.table(("", "Written by the model", "The true report"), rows, label=label) + page.bullets(flags)
+    return page.prose_table(("", "Written by the model", "The true report"), rows, label=label) + page.bullets(flags)
 
 
 def write_picture(path: Path, png: bytes) -> None:
