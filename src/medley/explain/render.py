@@ -56,13 +56,13 @@ def overview(
         place.text(0.012, 1.0, "\n".join(lines), fontsize=10, va="top", ha="left", linespacing=1.35)
     places = top.subplots(1, len(films) + 1, width_ratios=[1] * len(films) + [1.5], squeeze=False)[0]
     for place, film in zip(places, films, strict=False):
-        _show(place, film)
+        show_film(place, film)
         place.set_title(film.view, fontsize=9)
     _bars(places[-1], bars, truth or {})
     places[0].set_xlabel(_wrapped(note), fontsize=8, loc="left")
     for place, (label, maps) in zip(bottom.subplots(1, columns, squeeze=False)[0], heatmaps.items(), strict=False):
-        _show(place, films[0])
-        heat = _cropped(films[0], salience(maps[0], films[0].placement.px))
+        show_film(place, films[0])
+        heat = cropped(films[0], salience(maps[0], films[0].placement.px))
         place.imshow(heat, cmap="inferno", alpha=0.65 * heat, vmin=0, vmax=1, interpolation="bilinear")
         place.set_title(f"{label}: where it was read", fontsize=9)
     for place in bottom.axes[len(heatmaps) :]:
@@ -70,14 +70,15 @@ def overview(
     return figure
 
 
-def _show(place, film: Film) -> None:
-    place.imshow(_cropped(film, film.pixels), cmap="gray", vmin=0, vmax=255)
+def show_film(place, film: Film) -> None:
+    """Draw a film into the axes `place`, without ticks or frame."""
+    place.imshow(cropped(film, film.pixels), cmap="gray", vmin=0, vmax=255)
     place.set(xticks=[], yticks=[])
     for spine in place.spines.values():
         spine.set_visible(False)
 
 
-def _cropped(film: Film, square: np.ndarray) -> np.ndarray:
+def cropped(film: Film, square: np.ndarray) -> np.ndarray:
     """The film without the padding that made it square."""
     placement = film.placement
     height, width = round(placement.height * placement.scale), round(placement.width * placement.scale)
