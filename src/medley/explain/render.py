@@ -16,6 +16,8 @@ from medley.explain.attention import salience
 
 BLUE, ORANGE, GREY = "#0072b2", "#d55e00", "#9a9a9a"  # told apart by colour-blind readers too
 
+_PICTURES_IN, _LINE_IN, _LETTERS_A_COLUMN = 7.6, 0.2, 40
+
 
 @dataclass(frozen=True)
 class Bar:
@@ -34,17 +36,24 @@ def overview(
     note: str | None,
     title: str,
     truth: Mapping[str, float] | None = None,
+    written: Sequence[str] = (),
 ):
-    """A figure: films and note, bars of every finding, and one heat map over the first film for each label given.
+    """A figure: films and note, bars of every finding, one heat map over the first film for each label given, and
+    below them what was `written`, a paragraph each.
 
     `truth` puts a mark beside the bars of findings that are known to be there.
     """
     from matplotlib.figure import Figure
 
     columns = max(3, len(heatmaps))
-    figure = Figure(figsize=(3.1 * columns, 7.6), layout="constrained")
+    lines = [line for text in written for line in textwrap.wrap(text, _LETTERS_A_COLUMN * columns)]
+    text_in = _LINE_IN * (len(lines) + 1) if lines else 0.0
+    figure = Figure(figsize=(3.1 * columns, _PICTURES_IN + text_in), layout="constrained")
     figure.suptitle(title, fontsize=11, x=0.01, ha="left")
-    top, bottom = figure.subfigures(2, 1, height_ratios=(1.15, 1))  # type: ignore[misc]
+    heights = [_PICTURES_IN * share for share in (0.535, 0.465)] + [text_in] * bool(lines)
+    top, bottom, *below = figure.subfigures(len(heights), 1, height_ratios=heights)  # type: ignore[misc]
+    for place in below:
+        place.text(0.012, 1.0, "\n".join(lines), fontsize=10, va="top", ha="left", linespacing=1.35)
     places = top.subplots(1, len(films) + 1, width_ratios=[1] * len(films) + [1.5], squeeze=False)[0]
     for place, film in zip(places, films, strict=False):
         show_film(place, film)
