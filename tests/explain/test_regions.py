@@ -1,4 +1,4 @@
-"""Maps of parts of the body: a map becomes a mask in one way, the cut comes from elsewhere, and nothing known is null."""
+"""Maps of parts of the body: one way from map to mask, cuts from elsewhere, and what is not known is null."""
 
 from __future__ import annotations
 
