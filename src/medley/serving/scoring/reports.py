@@ -40,10 +40,10 @@ def evaluate_reports(asked: Asked, tick: Tick) -> Scored:
     stated = write_answers(asked, predictions, {**floors, **copied.ceilings, **probes})
     card = chest_report_scorecard(predictions, floors=floors, ceilings=copied.ceilings, absent=absent, **stated)
     of_probes = paired_floors(predictions, probes, **asked.resampled).metrics
-    looked = {"own": own, "resamples": asked.resampled["bootstrap"], "tick": tick}
-    explained = score_run(predictor, source, part, **looked)
-    card = with_explanations(card, explained)
-    card = with_explanations(card, score_anatomy(predictor, source, part, **looked))
+    resamples = asked.resampled["bootstrap"]
+    explained = score_run(predictor, source, part, own=own, resamples=resamples, tick=tick)
+    anatomy = score_anatomy(predictor, source, part, own=own, resamples=resamples, tick=tick)
+    card = with_explanations(with_explanations(card, explained), anatomy)
     card = dataclasses.replace(
         card,
         metrics={**card.metrics, **{f"{PREFIX}{name}": metric for name, metric in of_probes.items()}},
