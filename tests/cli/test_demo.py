@@ -46,6 +46,7 @@ def test_the_page_shows_what_was_written_beside_the_true_report(medley, report_r
     assert page.count("Written by the model") == page.count("The true report") == 2
     assert "Against its floors" in page
     assert "Clinical F1" in page
+    assert page.index("The true report") < page.index("Written by the model"), "in the order that a phone names them"
     shown = sorted(path.stem for path in (run / "cases").glob("*.png"))
     assert len(shown) == 2
     source = {case.case_id: case for case in cases_of(run)}
