@@ -1,0 +1,129 @@
+"""What a comparison is made of where the systems write reports: likeness of words by section, and what the texts say.
+
+The texts are read once, by the tokens that the protocol names; everything else is a product of matrices. Which labels
+stand in a macro average is decided on the truth, so it is the same for both. The p are adjusted among the clinical
+metrics, among the text metrics of each section, and among the labels and metrics of each reading of "uncertain".
+
+Shapes: S studies, R resamples or exchanges.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from medley.evaluation import text
+from medley.evaluation.clinical.labels import UNCERTAIN_AS, pooled_statistics
+from medley.evaluation.clinical.labels import Weighted as OfLabels
+from medley.evaluation.compare.record import Flat, Key, Weighted
+from medley.evaluation.compare.systems import System
+from medley.evaluation.reports.statistics import ReportStatistics, pooled, report_statistics
+from medley.evaluation.reports.statistics import Weighted as OfReports
+from medley.evaluation.statistics import DeLongTest, Metric
+
+JOINED = ""  # the group of what is measured on all sections at once
+HEADLINE = Key(JOINED, None, "clinical_f1_micro_14")
+CLINICAL, TEXT, LABELS = "the clinical metrics", "the text metrics", "labels and metrics"
+
+
+def report_pair(a: System, b: System) -> ReportPair:
+    """Both systems' reports, read once."""
+    first, second = (report_statistics(system.predictions) for system in (a, b))
+    warnings = []
+    for name, ours, theirs in (("A", first, second), ("B", second, first)):
+        if only := [prefix.rstrip("/") for prefix in ours.texts if prefix not in theirs.texts]:
+            warnings.append(f"only {name} wrote the section {', '.join(only)}: it is not compared by itself")
+    return ReportPair(a, b, first, second, tuple(warnings))
+
+
+@dataclass(frozen=True)
+class ReportPair:
+    """A `record.Pair`. The group of a key is its section, or for single labels what "uncertain" counted as."""
+
+    a: System
+    b: System
+    first: ReportStatistics
+    second: ReportStatistics
+    warnings: tuple[str, ...]
+    headline: Key = HEADLINE
+    stated: tuple[str, ...] = ("table", "split", "part", "label_policy", "section")
+
+    @property
+    def spoken(self) -> tuple[str, ...]:
+        return (CLINICAL, *(_text_family(prefix.rstrip("/")) for prefix in self._sections()), LABELS)
+
+    def functions(self) -> tuple[Weighted, Weighted, Weighted]:
+        a, b = (self._keyed(of.weighted, of.labels.statistics(), of.rows_M) for of in (self.first, self.second))
+        rows = np.concatenate([self.first.rows_M, len(self.first.case_ids) + self.second.rows_M])
+        both = pooled_statistics(self.first.labels, self.second.labels)
+        return a, b, self._keyed(pooled(self.first, self.second), both, rows)
+
+    def named(self, key: Key) -> str:
+        return f"{key.group}/{key.metric}" if key.group else key.metric
+
+    def own(self, side: str, key: Key) -> Metric | None:
+        card = (self.a if side == "a" else self.b).card
+        if key.label is None:
+            return card.metrics.get(self.named(key))
+        scores = card.per_label.get(key.group, {}).get(key.label)
+        return None if scores is None else scores.metrics.get(key.metric)
+
+    def cases(self, key: Key) -> int:
+        own = self.own("a", key) or self.own("b", key)
+        return own.n if own else len(self.first.case_ids)
+
+    def unlike(self, key: Key) -> str | None:
+        return None
+
+    def undefined(self, side: str, key: Key) -> str:
+        texts = (self.first if side == "a" else self.second).texts
+        prefix = f"{key.group}/" if key.group else JOINED
+        absent = texts[prefix].absent if prefix in texts else {}
+        return absent.get(key.metric, "not defined")
+
+    def delong(self, key: Key) -> DeLongTest | None:
+        return None
+
+    def family(self, key: Key) -> str:
+        if key.label is not None:
+            return LABELS if key.group == "uncertain_1" else f"{LABELS}, uncertain as absent"
+        return _text_family(key.group) if key.metric in text.METRICS else CLINICAL
+
+    def identical(self) -> bool:
+        return all(
+            ours.hypothesis == theirs.hypothesis
+            for ours, theirs in zip(self.a.predictions, self.b.predictions, strict=True)
+        )
+
+    def _sections(self) -> list[str]:
+        return [prefix for prefix in self.first.texts if prefix in self.second.texts]
+
+    def _keyed(self, averages: OfReports, labels: OfLabels, rows_M: np.ndarray) -> Weighted:
+        """The averages and single labels by key, the metrics that could not be computed here as nan."""
+        sections = self._sections()
+        absent = [
+            Key(prefix.rstrip("/"), None, name) for prefix in sections for name in self.first.texts[prefix].absent
+        ]
+
+        def metrics(weights_SR: np.ndarray) -> Flat:
+            found: Flat = {}
+            for name, values_R in averages(weights_SR).items():
+                group, _, metric = name.rpartition("/")
+                found[Key(group, None, metric)] = values_R
+            for (label, metric), values_R in labels(weights_SR[rows_M]).items():
+                if label is not None:
+                    found[_label_key(label, metric)] = values_R
+            return found | {key: np.full(weights_SR.shape[1], np.nan) for key in absent}
+
+        return metrics
+
+
+def _label_key(label: str, metric: str) -> Key:
+    """`f1_uncertain_0` of a label is its `f1` where uncertain counts as absent."""
+    bare = metric.removesuffix(UNCERTAIN_AS[0])
+    return Key("uncertain_1" if bare == metric else "uncertain_0", label, bare)
+
+
+def _text_family(section: str) -> str:
+    return f"{TEXT} of the {section}" if section else TEXT
