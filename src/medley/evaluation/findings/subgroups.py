@@ -23,7 +23,7 @@ from medley.evaluation import statistics
 from medley.evaluation.classification import macro_labels
 from medley.evaluation.findings.labels import mean_reference, proportions
 from medley.evaluation.findings.metrics import Values, Weighted, fitted_metrics, ranked_metrics
-from medley.evaluation.findings.reasons import NO_RESAMPLES, as_metrics
+from medley.evaluation.findings.reasons import as_metrics
 from medley.evaluation.fitted.usable import Fits, no_fits
 from medley.evaluation.predictions.arrays import Table
 from medley.evaluation.scorecard.card import Axis, Gap, Subgroup
