@@ -7,6 +7,7 @@ Of the protocol, these may differ:
     reader, synthetic                    follow from the table, where both name the same one
     thresholds, calibration              how each system makes its calls and probabilities: where they differ, only the
                                          metrics that need them are null
+    auxiliary_…, external                what is measured beside the texts of reports: it is not compared
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from medley.evaluation.predictions.known_cases import named
 OF_CASES = ("studies", "patients", "studies_lacking")
 OF_TABLE = ("reader", "synthetic")
 OF_SOME_METRICS = ("thresholds", "calibration")
+BESIDE_REPORTS = ("auxiliary_metric_definitions", "auxiliary_thresholds", "auxiliary_calibration", "external")
 _SHOWN = 40  # characters of two texts that differ
 
 
@@ -55,22 +57,23 @@ def alike(a: System, b: System) -> tuple[System, System]:
 def _refuse_protocols(a: System, b: System) -> None:
     ours, theirs = a.card.protocol, b.card.protocol
     same_table = ours.get("table") is not None and ours.get("table") == theirs.get("table")
-    free = {*OF_CASES, *OF_SOME_METRICS, *(OF_TABLE if same_table else ())}
-    unlike = []
-    for key in dict.fromkeys((*ours, *theirs)):
-        if key not in free and plain(ours.get(key)) != plain(theirs.get(key)):
-            unlike.append(_difference(key, ours.get(key), theirs.get(key)))
+    free = {*OF_CASES, *OF_SOME_METRICS, *BESIDE_REPORTS, *(OF_TABLE if same_table else ())}
+    keys = [key for key in dict.fromkeys((*ours, *theirs)) if key not in free]
+    unlike = [key for key in keys if plain(ours.get(key)) != plain(theirs.get(key))]
     if not unlike:
         return
     todo = ""
     if silent := [system for system in (a, b) if system.card.protocol.get("table") is None]:
         todo = f"; score {' and '.join(one.name for one in silent)} with --train CASES --splits F"
-    elif any(None in (ours.get(key), theirs.get(key)) for key in ("notes", "aggregation")):
+    elif any(None in (ours.get(key), theirs.get(key)) for key in ("notes", "aggregation") if key in unlike):
         todo = "; what no table tells is stated with `medley score --state KEY=VALUE`"
-    raise MedleyError(f"A ({a.path}) and B ({b.path}) were measured by unlike protocols: {'; '.join(unlike)}{todo}")
+    said = "; ".join(_difference(key, ours.get(key), theirs.get(key)) for key in unlike)
+    raise MedleyError(f"A ({a.path}) and B ({b.path}) were measured by unlike protocols: {said}{todo}")
 
 
 def _difference(key: str, ours: Any, theirs: Any) -> str:
+    if key == "metric_definitions" and isinstance(ours, str) and isinstance(theirs, str):
+        ours, theirs = ours.split("; "), theirs.split("; ")
     if isinstance(ours, list) and isinstance(theirs, list):
         only = [
             (name, sorted({*map(str, one)} - {*map(str, other)}))

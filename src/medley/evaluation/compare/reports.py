@@ -9,10 +9,13 @@ Shapes: S studies, R resamples or exchanges.
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
+from medley.core.errors import MedleyError
 from medley.evaluation import text
 from medley.evaluation.clinical.labels import UNCERTAIN_AS, pooled_statistics
 from medley.evaluation.clinical.labels import Weighted as OfLabels
@@ -28,8 +31,8 @@ CLINICAL, TEXT, LABELS = "the clinical metrics", "the text metrics", "labels and
 
 
 def report_pair(a: System, b: System) -> ReportPair:
-    """Both systems' reports, read once."""
-    first, second = (report_statistics(system.predictions) for system in (a, b))
+    """Both systems' reports, read once. Raises MedleyError where this version reads texts in another way."""
+    first, second = (_read(system) for system in (a, b))
     warnings = []
     for name, ours, theirs in (("A", first, second), ("B", second, first)):
         if only := [prefix.rstrip("/") for prefix in ours.texts if prefix not in theirs.texts]:
@@ -117,6 +120,23 @@ class ReportPair:
             return found | {key: np.full(weights_SR.shape[1], np.nan) for key in absent}
 
         return metrics
+
+
+def _read(system: System) -> ReportStatistics:
+    """The texts read as the scorecard says: METEOR and BERTScore only where what they need is at hand."""
+    definitions = str(system.card.protocol.get("metric_definitions"))
+    tokens = re.match(r"text/\d+: (\w+) tokens", definitions)
+    found = report_statistics(system.predictions, tokens=tokens[1]) if tokens else None
+    if found is None or not _same_definitions(definitions, found.definitions):
+        what = f"{system.path} was made with other metric definitions than this version's"
+        raise MedleyError(f"{what} ({definitions.partition(':')[0]}): score again")
+    return found
+
+
+def _same_definitions(theirs: str, ours: Mapping[str, str]) -> bool:
+    """What needs WordNet or an encoder may be there and not here."""
+    always = ours["text"].partition("; meteor:")[0].partition("; bertscore:")[0]
+    return theirs.startswith(always) and theirs.endswith(ours["clinical"])
 
 
 def _label_key(label: str, metric: str) -> Key:

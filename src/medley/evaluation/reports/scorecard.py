@@ -85,9 +85,7 @@ def chest_report_scorecard(
         section=protocol.section or ", ".join([*sections, "all joined"]),
         text_cleaning=protocol.text_cleaning or CLEANING,
     )
-    per_label = {
-        head: _label_scores(labels, len(system.rows_M)) for head, labels in measured.per_label.items()
-    }
+    per_label = {head: _label_scores(labels, len(system.rows_M)) for head, labels in measured.per_label.items()}
     return Scorecard(
         task=TASK,
         protocol={
