@@ -21,7 +21,7 @@ from medley.core.records import Prediction, Study
 from medley.data.source import PARTS
 from medley.evaluation.fitted.calibration import fit_calibration
 from medley.evaluation.fitted.thresholds import fit_thresholds
-from medley.evaluation.scorecard.headline import METRIC
+from medley.evaluation.scorecard.findings_headline import METRIC
 from medley.serving.predictor import Predictor
 from medley.serving.scoring import run as scoring
 from medley.serving.scoring.parts import predict_part

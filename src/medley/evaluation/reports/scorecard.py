@@ -1,7 +1,7 @@
 """The scorecard of reports: what they say, how alike their words are, and the floors that a report must be above.
 
-A likeness of words is read beside the same likeness of a report that nobody wrote for this patient, and what a text says
-beside what the truth is. Whatever cannot be computed is null with its reason.
+A likeness of words is read beside the same likeness of a report that nobody wrote for this patient, and what a text
+says beside what the truth is. Whatever cannot be computed is null with its reason.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from medley.evaluation.reports.auxiliary import score_auxiliary
 from medley.evaluation.reports.beside import Answers, score_beside
 from medley.evaluation.reports.statistics import TASK, ReportStatistics, report_statistics
 from medley.evaluation.scorecard.card import LabelScores, Protocol, Scorecard
+from medley.evaluation.scorecard.report_headline import CEILINGS
 from medley.evaluation.statistics import Metric
 from medley.evaluation.text.bertscore import Encoder
 
@@ -107,7 +108,7 @@ def chest_report_scorecard(
         warnings=(
             *system.remarks,
             *_same_words(predictions),
-            *(f"the floor {name} is missing: {why}" for name, why in absent.items()),
+            *(f"the {'ceiling' if name in CEILINGS else 'floor'} {name} is missing: {w}" for name, w in absent.items()),
             *_left_out(measured.left_out),
             *(f"external scorer {name}: {of}" for name, of in (external or {}).items() if isinstance(of, str)),
             *findings.warnings,
