@@ -5,26 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from medley.core.counts import counted
+from medley.evaluation.clinical.scores import LATERALITY
 from medley.evaluation.compare.record import Comparison, Difference, Key
 from medley.evaluation.scorecard.numbers import interval, number, said
+from medley.evaluation.scorecard.report_words import TEXT
 from medley.evaluation.scorecard.words import PER_LABEL
 
 LOWER = ("ece", "brier", "ece_calibrated", "brier_calibrated")  # less is better
 LEVEL = 0.05
 NAMED = 8  # of many differences, those with the smallest p
-REPORTS = {
-    **{f"bleu_{n}": f"BLEU-{n}" for n in (1, 2, 3, 4)},
-    "rouge_1": "ROUGE-1",
-    "rouge_2": "ROUGE-2",
-    "rouge_l": "ROUGE-L",
-    "rouge_l_coco": "ROUGE-L of the COCO tools",
-    "meteor": "METEOR",
-    "cider": "CIDEr",
-    "cider_d": "CIDEr-D",
-    "chrf": "chrF",
-    "bertscore_f1": "BERTScore",
-    "laterality_accuracy": "laterality accuracy",
-}
+REPORTS = {name: words.removesuffix(" (0 … 10)") for name, words in TEXT.items()} | {LATERALITY: "laterality accuracy"}
 _CLINICAL = "clinical_f1_"
 FORMS = {
     "_macro": "macro {}",
