@@ -9,13 +9,15 @@ import numpy as np
 import pytest
 
 from medley.core.errors import MedleyError
-from medley.core.files import sha256, write_json
+from medley.core.files import sha256, write_json, write_text
 from medley.core.records import Prediction
+from medley.evaluation.clinical.external import ExternalScores
 from medley.evaluation.compare.differences import compare
 from medley.evaluation.compare.words import sentences, words_of
 from medley.evaluation.predictions.lines import write_predictions
 from medley.evaluation.reports.scorecard import chest_report_scorecard
 from medley.evaluation.scorecard.card import Protocol
+from medley.evaluation.scorecard.files import by_report_csv
 from medley.evaluation.statistics import holm
 
 PROTOCOL = Protocol("hospital", "t1", "s1", "test", "uncertain ignore; blank mask", "none")
@@ -71,6 +73,7 @@ def system(tmp_path):
             **options,
         )
         write_json(folder / "scorecard.json", card.as_json())
+        write_text(folder / "by_report.csv", by_report_csv(card))
         return folder
 
     return write
@@ -187,6 +190,60 @@ def test_metrics_have_names_for_a_reader():
     assert words_of("clinical_f1_macro_14_published") == "macro clinical F1 of 14 labels, rare ones too"
     assert words_of("clinical_f1_example_13") == "clinical F1 by report, 13 labels"
     assert words_of("bleu_4") == "BLEU-4"
+
+
+def scored(version, values):
+    return {"green": ExternalScores("green", version, True, {"score": np.array(values)}, {})}
+
+
+def test_scores_of_others_are_compared_from_what_stands_beside_the_scorecards(system):
+    ours, theirs = reports(40, 0.9), reports(40, 0.2)
+    first, second = np.linspace(0.2, 1, 40), np.linspace(0, 0.8, 40)
+    a, b = system("a", ours, external=scored("1", first)), system("b", theirs, external=scored("1", second))
+    of = compare(a, b, **QUICK).averages["external/green/score"]
+    assert of.difference.value == pytest.approx(0.2)
+    assert of.p_holm == of.permutation.p == of.permutation.smallest_p, "a family of one"
+    assert compare(a, system("turned", ours[::-1], external=scored("1", first[::-1])), **QUICK).averages[
+        "external/green/score"
+    ].difference.value == pytest.approx(0)
+
+    found = compare(a, system("newer", theirs, external=scored("2", second)), **QUICK)
+    assert "external/green/score" not in found.averages
+    assert "scores of green are not compared: A has green 1, B green 2" in found.warnings
+
+    content = (b / "by_report.csv").read_text()
+    for changed, words in (
+        (content.replace("c1,", "other,", 1), "by_report.csv is not of the cases"),
+        (content.replace(f",{second[5]}", ",much", 1), "holds something that is no number"),
+        (
+            content.replace(f",{second[5]}", ",0.9", 1),
+            "says external/green/score 0.4, and the predictions beside it give",
+        ),
+    ):
+        (b / "by_report.csv").write_text(changed)
+        refuses(a, b, words)
+    (b / "by_report.csv").unlink()
+    of = compare(a, b, **QUICK).averages["external/green/score"]
+    assert (of.difference.value, of.difference.error) == (
+        None,
+        "B: by_report.csv beside its scorecard does not hold it",
+    )
+
+
+def test_what_needs_an_encoder_is_compared_without_it(good, poor):
+    """BERTScore of both, as their scorecards hold it; of one alone there is a reason."""
+    for folder, value in ((good, 0.75), (poor, 0.5)):
+        card = json.loads((folder / "scorecard.json").read_text())
+        card["metrics"]["bertscore_f1"].update(value=value, error=None)
+        (folder / "scorecard.json").write_text(json.dumps(card))
+        lines = (folder / "by_report.csv").read_text().splitlines()
+        rows = [f"{line},{value}" for line in lines[1:]]
+        (folder / "by_report.csv").write_text("\n".join([f"{lines[0]},bertscore_f1", *rows]))
+    found = compare(good, poor, **QUICK)
+    assert found.averages["bertscore_f1"].difference.value == pytest.approx(0.25)
+    card["metrics"]["bertscore_f1"].update(value=None, error="no encoder")
+    (poor / "scorecard.json").write_text(json.dumps(card))
+    assert compare(good, poor, **QUICK).averages["bertscore_f1"].difference.error == "B: no encoder"
 
 
 # Refusals: each by name, in one line.
