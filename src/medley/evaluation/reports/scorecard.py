@@ -18,7 +18,6 @@ import numpy as np
 from medley.core.counts import counted
 from medley.core.records import Prediction
 from medley.evaluation import text
-from medley.evaluation.clinical.external import ExternalScores
 from medley.evaluation.clinical.scores import LabelSupport
 from medley.evaluation.findings.warnings import few_resamples
 from medley.evaluation.fitted.calibration import Calibration
@@ -26,16 +25,14 @@ from medley.evaluation.fitted.thresholds import Thresholds
 from medley.evaluation.predictions.lines import one_task
 from medley.evaluation.reports.auxiliary import score_auxiliary
 from medley.evaluation.reports.beside import Answers, score_beside
+from medley.evaluation.reports.external import External, external_by_report, external_metrics
 from medley.evaluation.reports.statistics import TASK, ReportStatistics, report_statistics
 from medley.evaluation.scorecard.card import LabelScores, Protocol, Scorecard
 from medley.evaluation.scorecard.report_headline import CEILINGS
-from medley.evaluation.statistics import Metric
 from medley.evaluation.text.bertscore import Encoder
 
 ONE_TEXT = 0.5  # a share of reports that are word for word the same which a reader should know of
 CLEANING = "as written; control characters are spaces"
-
-External = Mapping[str, ExternalScores | str]  # name of a scorer -> its scores, or why it has none
 
 
 def chest_report_scorecard(
@@ -59,8 +56,8 @@ def chest_report_scorecard(
 
     `floors` and `ceilings` are whole predictions of the same cases; `absent` says of a floor why it could not be made.
     `thresholds` and `calibration` are of the findings beside the text. `tokens`, `wordnet` and `encoder` are those of
-    `text_statistics`. Raises MedleyError where the predictions are not one table of reports, where nothing can be held
-    against them, and where a floor is of other cases.
+    `text_statistics`, `external` is what `run_scorers` gives. Raises MedleyError where the predictions are not one
+    table of reports, where nothing can be held against them, and where a floor is of other cases.
     """
     predictions = one_task(predictions, TASK)
     read = partial(report_statistics, tokens=tokens, wordnet=wordnet, encoder=encoder)
@@ -79,7 +76,8 @@ def chest_report_scorecard(
         bootstrap=bootstrap,
         seed=seed,
     )
-    elsewhere = _external(external or {}, system, **drawn)
+    scorers = external or {}
+    elsewhere = external_metrics(scorers, predictions, **drawn)
     sections = [prefix.removesuffix("/") for prefix in system.texts if prefix]
     protocol = replace(
         protocol,
@@ -95,9 +93,7 @@ def chest_report_scorecard(
             "patients": len(set(system.patient_ids)),
             "labels": list(measured.per_label["uncertain_1"]),
             **_definitions(system),
-            "external": {
-                name: f"{of.scorer} {of.version}" for name, of in (external or {}).items() if not isinstance(of, str)
-            },
+            "external": {name: f"{of.scorer} {of.version}" for name, of in scorers.items() if not isinstance(of, str)},
             **findings.protocol,
         },
         provenance={**provenance, "bootstrap": bootstrap, "bootstrap_seed": seed, "text_versions": text.versions()},
@@ -110,12 +106,12 @@ def chest_report_scorecard(
             *_same_words(predictions),
             *(f"the {'ceiling' if name in CEILINGS else 'floor'} {name} is missing: {w}" for name, w in absent.items()),
             *_left_out(measured.left_out),
-            *(f"external scorer {name}: {of}" for name, of in (external or {}).items() if isinstance(of, str)),
+            *(f"external scorer {name}: {of}" for name, of in scorers.items() if isinstance(of, str)),
             *findings.warnings,
             *_unstated(protocol),
             *few_resamples(bootstrap),
         ),
-        by_case=_by_case(system, external or {}),
+        by_case=_by_case(system, external_by_report(scorers, predictions)),
     )
 
 
@@ -139,23 +135,8 @@ def _label_scores(labels: Mapping[str, LabelSupport], reports: int) -> dict[str,
     }
 
 
-def _external(external: External, system: ReportStatistics, *, resamples: int, seed: int) -> dict[str, Metric]:
-    """`external/<name>/<score>`; a scorer that failed has one null with its reason."""
-    found: dict[str, Metric] = {}
-    for name, of in external.items():
-        if isinstance(of, str):
-            found[f"external/{name}"] = Metric(None, None, len(system.case_ids), of)
-            continue
-        metrics = of.metrics(system.patient_ids, resamples=resamples, seed=seed)
-        found |= {f"external/{name}/{score}": metric for score, metric in metrics.items()}
-    return found
-
-
-def _by_case(system: ReportStatistics, external: External) -> dict[str, dict[str, float | None]]:
-    columns = system.by_report()
-    for name, of in external.items():
-        if not isinstance(of, str):
-            columns |= {f"external/{name}/{score}": values_N for score, values_N in of.scores.items()}
+def _by_case(system: ReportStatistics, of_scorers: Mapping[str, np.ndarray]) -> dict[str, dict[str, float | None]]:
+    columns = {**system.by_report(), **of_scorers}
     return {
         case_id: {name: None if np.isnan(values_N[row]) else float(values_N[row]) for name, values_N in columns.items()}
         for row, case_id in enumerate(system.case_ids)

@@ -75,15 +75,16 @@ def tested_on(card: Scorecard) -> list[str]:
     who = f"{counted(known['studies'], 'study')} of {counted(known['patients'], 'patient')}"
     lines = [f"{who}: {known.get('reader') or 'not stated'}"]
     if known.get("part"):
-        lines.append(f"The part '{known['part']}' of the split {known.get('split')}")
+        of = f" of the split {known['split']}" if known.get("split") else ""
+        lines.append(f"The part '{known['part']}'{of}")
     notes = {"none": "The system read no notes", "real": "Notes: what was written before the film", None: None}
     said = notes.get(known.get("notes"), f"Notes: {known.get('notes')}")
     if said:
         lines.append(said)
     if known.get("truth"):
-        truth = {"table": "the labels of the case table", "reference text": "what the labeler reads in the references"}
-        said_by = "" if known["labeler"] == "medley" else f" ({known['labeler']})"
-        lines.append(f"What is true of a study: {truth[known['truth']]}{said_by}; sections: {known['section']}")
+        truth = {"table": "what the case table says", "reference text": "what the labeler reads in the references"}
+        lines.append(f"What is true of a study: {truth[known['truth']]}; of sides: {truth[known['truth_of_sides']]}")
+        lines.append(f"Sections: {known['section']}")
     for name, axis in card.subgroups.items():
         counts = [f"{group} {scores.studies}" for group, scores in axis.groups.items()]
         counts += [f"not stated {axis.not_stated}"] * bool(axis.not_stated)

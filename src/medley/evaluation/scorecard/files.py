@@ -79,6 +79,8 @@ def write_scorecard(
     write_text(out_dir / "per_label.csv", per_label_csv(card))
     if card.by_case:
         write_text(out_dir / "by_report.csv", by_report_csv(card))
+    else:  # of another scorecard, written here before
+        (out_dir / "by_report.csv").unlink(missing_ok=True)
     write_text(out_dir / "scorecard.html", page)
     write_text(out_dir / "scorecard.json", content)
     return out_dir / "scorecard.html"

@@ -140,5 +140,5 @@ def _unbeaten(card: Scorecard, metrics: Mapping[str, str], floors: set[str]) -> 
 
 
 def _share(metric: Metric) -> str:
-    percent = f"{100 * (metric.value or 0):.0f} %"
+    percent = f"{100 * (metric.value or 0):.0f}\N{NO-BREAK SPACE}%"
     return percent if metric.ci95 is None else f"{percent} [{100 * metric.ci95[0]:.0f}, {100 * metric.ci95[1]:.0f}]"
