@@ -58,7 +58,7 @@ def as_r2gen(texts: Sequence[str], common: set[str] | None = None) -> list[str]:
     found = []
     for text in texts:
         lower = re.sub(r"(^|\. )\d+\. ", r"\1", " ".join(text.lower().split()))
-        bare = [re.sub(r"[^\w\s]", "", sentence).split() for sentence in re.split(r"\.+(?: |$)", lower)]
+        bare = [re.sub(r"[^\w\s-]", "", sentence).split() for sentence in re.split(r"\.+(?: |$)", lower)]
         words = [word for sentence in bare if sentence for word in (*sentence, ".")][:R2GEN_TOKENS]
         found.append(" ".join(word if common is None or word in common else "unk" for word in words))
     return found

@@ -77,8 +77,9 @@ def _print_tables(found: Comparison) -> None:
     shown, head, metric = _SHOWN[found.a.card.task]
     averages = _table("", "p", "least", "Holm")
     reasons: dict[str, list[str]] = {}
-    for name, of in found.averages.items():
-        if name in shown or name.endswith(f"/{found.headline}"):
+    heads = [name for name in found.averages if name.endswith(f"/{found.headline}")]
+    for name in (*shown, *heads):
+        if of := found.averages.get(name):
             averages.add_row(name, *_cells(of), *_exchanged(of))
             reasons.setdefault(of.difference.error or "", []).append(name)
     delong = any(metrics[metric].delong for metrics in found.per_label[head].values())

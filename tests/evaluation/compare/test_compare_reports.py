@@ -96,9 +96,10 @@ def test_the_better_system_is_named_with_interval_and_p(good, poor):
     assert of.difference.ci95[0] > 0
     assert of.p_holm == of.permutation.p == of.permutation.smallest_p == pytest.approx(1 / 401), "it stands alone"
     words = sentences(found)
-    assert words[0].startswith("A is better than B in micro clinical F1 of 14 labels by 0.")
+    assert words[0].startswith("A is better than B in micro clinical F1 (14 labels) by 0.")
     assert words[0].endswith("120 studies of 60 patients.")
-    assert [line.partition(", adjusted")[0].partition("of ")[2] for line in words[1:]] == [
+    assert words[1].startswith("Without No Finding: A is better than B in micro clinical F1 (13, without No Finding)")
+    assert [line.partition(", adjusted")[0].partition("of ")[2] for line in words[2:]] == [
         "the clinical metrics",
         "the text metrics",
         "the text metrics of the findings",
@@ -186,9 +187,9 @@ def test_one_report_has_differences_without_intervals(system):
 
 
 def test_metrics_have_names_for_a_reader():
-    assert words_of("clinical_f1_macro_5_uncertain_0") == "macro clinical F1 of 5 labels, uncertain as absent"
-    assert words_of("clinical_f1_macro_14_published") == "macro clinical F1 of 14 labels, rare ones too"
-    assert words_of("clinical_f1_example_13") == "clinical F1 by report, 13 labels"
+    assert words_of("clinical_f1_macro_5_uncertain_0") == "macro clinical F1 (CheXpert's five), uncertain as absent"
+    assert words_of("clinical_f1_macro_14_published") == "macro clinical F1 (14 labels), rare ones too"
+    assert words_of("clinical_f1_example_13") == "clinical F1 by report (13, without No Finding)"
     assert words_of("bleu_4") == "BLEU-4"
 
 

@@ -8,7 +8,7 @@ from medley.core.counts import counted
 from medley.evaluation.clinical.scores import LATERALITY
 from medley.evaluation.compare.record import Comparison, Difference, Key
 from medley.evaluation.scorecard.numbers import interval, number, said
-from medley.evaluation.scorecard.report_words import TEXT
+from medley.evaluation.scorecard.report_words import GROUPS, TEXT
 from medley.evaluation.scorecard.words import PER_LABEL
 
 LOWER = ("ece", "brier", "ece_calibrated", "brier_calibrated")  # less is better
@@ -16,6 +16,7 @@ LEVEL = 0.05
 NAMED = 8  # of many differences, those with the smallest p
 REPORTS = {name: words.removesuffix(" (0 … 10)") for name, words in TEXT.items()} | {LATERALITY: "laterality accuracy"}
 _CLINICAL = "clinical_f1_"
+WITHOUT_NORMAL = "clinical_f1_micro_13"  # the headline of reports counts No Finding, which a normal report always says
 FORMS = {
     "_macro": "macro {}",
     "_micro": "micro {}",
@@ -30,6 +31,8 @@ def sentences(found: Comparison) -> list[str]:
         return ["A and B give every case the same answer: there is nothing to tell apart."]
     headline = found.headline
     lines = [f"{verdict(found.averages[headline], headline)} {_cases(found)}"]
+    if WITHOUT_NORMAL in found.averages:
+        lines.append(f"Without No Finding: {verdict(found.averages[WITHOUT_NORMAL], WITHOUT_NORMAL)}")
     for family, tests in found.families.items():
         lines.append(_others(family, {_named(key): (key.metric, of) for key, of in tests}, found))
     for name, of in found.averages.items():
@@ -74,11 +77,10 @@ def words_of(metric: str) -> str:
 
 
 def _of_clinical(metric: str) -> str:
-    """`clinical_f1_macro_5_uncertain_0` is macro clinical F1 of 5 labels, uncertain as absent."""
+    """`clinical_f1_macro_5_uncertain_0` is macro clinical F1 (CheXpert's five), uncertain as absent."""
     average, group, *rest = metric.removeprefix(_CLINICAL).split("_")
-    words = (
-        f"{average} clinical F1 of {group} labels" if average != "example" else f"clinical F1 by report, {group} labels"
-    )
+    words = "clinical F1 by report" if average == "example" else f"{average} clinical F1"
+    words += f" ({GROUPS[group]})"
     words += ", rare ones too" if "published" in rest else ""
     return words + (", uncertain as absent" if "uncertain" in rest else "")
 
