@@ -24,7 +24,7 @@ from medley.evaluation.scorecard.headline import headline
 from medley.evaluation.scorecard.missing import missing
 from medley.evaluation.scorecard.report_pictures import report_pictures
 from medley.evaluation.scorecard.written import written_examples
-from medley.evaluation.statistics import paired_differences
+from medley.evaluation.statistics import Metric, paired_differences
 
 NORMAL = {"findings": "The lungs are clear.", "impression": "No acute disease."}
 
@@ -238,3 +238,24 @@ def test_floors_made_of_texts_fit_in(reports):
     assert "constant_normal" in card.floors
     assert "the floor most_frequent is missing: there are no training reports at hand" in card.warnings
     assert "the ceiling nearest_reference is missing: there are no training reports at hand" in card.warnings
+
+
+def test_maps_of_the_parts_of_the_chest_stand_on_the_page(reports):
+    card = card_of(reports(12))
+    assert "Where it looks for the parts of the chest" not in scorecard_page(card, {})
+    iou = Metric(0.71, (0.69, 0.73), 30)
+    card = replace(
+        card,
+        metrics={
+            **card.metrics,
+            "anatomy_iou": iou,
+            "spine/anatomy_iou": Metric(0.55),
+            "trained_minus_mean_mask/anatomy_iou": Metric(0.08, (0.05, 0.11), 30),
+        },
+        floors={**card.floors, "mean_mask": {"anatomy_iou": 0.63}},
+        provenance={"explanations": {"anatomy": {"studies": 30, "chosen_on": "dev"}}},
+    )
+    text = scorecard_page(card, {})
+    for said in ("0.710", "0.630", "+0.080", "0.550", "On 30 studies that are known to show them; cut to an area"):
+        assert said in text
+    assert "mean mask" not in headline(card), "a floor of maps is none of reports"
