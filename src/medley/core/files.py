@@ -151,6 +151,14 @@ def growing_file(path: Path | str) -> Iterator[Callable[[str], None]]:
                 partial.unlink()
 
 
+def check_writable(path: Path | str) -> None:
+    """Raises where this file could not be written, as writing it would: asked before the work that it will hold."""
+    path = Path(path)
+    _make_parent(path)
+    with _temporary(path, os.O_RDWR | os.O_CREAT):
+        pass
+
+
 def _make_parent(path: Path) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
