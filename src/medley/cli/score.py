@@ -92,6 +92,7 @@ def score(
     from medley.cli.progress import console
     from medley.cli.scores import print_scores
     from medley.core.errors import MedleyError, choose
+    from medley.core.files import check_writable
     from medley.data.splits import PARTS
     from medley.evaluation.predictions.known_cases import known_cases
     from medley.evaluation.score import FittedOn, score_file, stated_protocol
@@ -108,6 +109,8 @@ def score(
     choose(part or "test", dict.fromkeys(PARTS), "part")
     if out is not None and (out / "predictions.jsonl").resolve() == predictions.resolve():
         raise MedleyError(f"--out {out} would write over {predictions}; choose another folder")
+    if out is not None:
+        check_writable(out / "scorecard.json")  # before the work that it will hold
     scored = score_file(
         predictions,
         task=task,

@@ -76,11 +76,22 @@ def test_what_is_not_beaten_is_said_first(reports):
     line = headline(card_of(poor, floors={"black_images": same, "constant_normal": answers(poor, lambda o: NORMAL)}))
     first, beaten = line.index("It does not beat itself on black films"), line.index("it beats one normal report")
     assert first < beaten
-    assert "so its score does not come from the film" in line
+    assert "So its score does not come from the film." in line
     better = answers(poor, lambda one: next(p.reference for p in poor if p.case_id == one.case_id))
     worse = headline(card_of(poor, floors={"shuffled_images": better}))
     assert "By more than its interval it is worse than itself on another patient's films" in worse
     assert worse.startswith("Clinical F1 0.")
+
+
+def test_many_floors_that_are_not_beaten_share_two_sentences(reports):
+    poor = reports(60, skill=0.5)
+    same = answers(poor, lambda one: one.hypothesis)
+    better = answers(poor, lambda one: next(p.reference for p in poor if p.case_id == one.case_id))
+    line = headline(card_of(poor, floors={"nearest_image": better, "nearest_text": same, "shuffled_images": same}))
+    value = f"{float(np.round(card_of(poor).metrics['clinical_f1_micro_14'].value, 3)):.3f}"
+    assert "By more than its interval it is worse than the training report of the nearest film (1.000)." in line
+    both = f"the training report with the nearest indication ({value}) and itself on another patient's films ({value})."
+    assert f"It does not beat {both} So its score does not come from the patient's own film." in line
 
 
 def test_a_floor_that_only_words_do_not_beat_is_named(reports):
