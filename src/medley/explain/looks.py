@@ -87,7 +87,7 @@ def looks_page(films: Sequence[Film], looks: Sequence[Look], masks: Sequence[Map
 
     groups = {
         "Findings, most probable first": [look for look in looks if look.probability is not None],
-        "Other queries: parts of the chest": [look for look in looks if look.probability is None],
+        "The other queries": [look for look in looks if look.probability is None],
     }
     across = _ACROSS.get(len(films), 1)
     columns = across * len(films)
