@@ -147,10 +147,12 @@ def _texts(tokens: str | None, wordnet: Path | None, encoder: str | None, scorer
     folder, _, layer = (encoder or "").partition("@")
     if layer and not layer.isdecimal():
         raise MedleyError(f"--encoder {encoder}: it must be DIR or DIR@LAYER, the layer a number, as in roberta@17")
-    try:
-        commands = {name: shlex.split(of) for name, of in _named("--scorer", scorer, "'green=python green.py'").items()}
-    except ValueError as error:
-        raise MedleyError(f"--scorer: a command whose quotes do not close: {error}") from error
+    commands: dict[str, list[str]] = {}
+    for name, command in _named("--scorer", scorer, "'green=python green.py'").items():
+        try:
+            commands[name] = shlex.split(command)
+        except ValueError as error:
+            raise MedleyError(f"--scorer {name}={command}: the quotes of the command do not close") from error
     return TextOptions(
         tokens=tokens or "coco",
         wordnet=wordnet,
