@@ -82,7 +82,7 @@ def answering(monkeypatch) -> Callable:
     """Every Predictor answers by `fused`, with these heads beside it."""
 
     def install(fused: Callable[[Study], dict[str, float]], **heads: Read) -> None:
-        def predictions(self: Predictor, studies: Sequence[Study]) -> list[Prediction]:
+        def predictions(self: Predictor, studies: Sequence[Study], write: bool = True) -> list[Prediction]:
             return [
                 Prediction(
                     study.case.case_id,

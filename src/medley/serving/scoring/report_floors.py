@@ -104,5 +104,6 @@ def _true_findings(source: Source, cases: Sequence[Case], labels: Sequence[str])
 
 def _nearness(train_MF: np.ndarray, asked_NF: np.ndarray) -> Iterator[np.ndarray]:
     """Minus the squared distance of each row to each training row [M], by |a - b|^2 = |a|^2 - 2 ab + |b|^2."""
-    for rows_KF in batches(asked_NF, _STUDIES_AT_ONCE):
+    for start in range(0, len(asked_NF), _STUDIES_AT_ONCE):
+        rows_KF = asked_NF[start : start + _STUDIES_AT_ONCE]
         yield from 2 * rows_KF @ train_MF.T - (rows_KF**2).sum(1)[:, None] - (train_MF**2).sum(1)
