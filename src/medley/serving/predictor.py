@@ -127,7 +127,7 @@ class Predictor:
     @property
     def reads_notes(self) -> bool:
         """Whether a note can change its answer."""
-        return self.recipe.model["note_tokens"] > 0
+        return self.recipe.model.get("note_tokens", 0) > 0
 
     def predict(self, study: str | Path | Sequence[str | Path], text: str | None = None) -> Answer:
         """Answer one study (see `Request`) from those of its films that can be read; the answer warns of the others.
