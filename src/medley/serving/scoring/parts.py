@@ -31,6 +31,7 @@ def predict_part(
     `films_of` (case id -> case) reads another case's films beside a study's own note; `change` alters what the model
     reads. Labels, patient and group stay those of the study itself. `what` is the word of the progress bar.
     """
+    source.require(part)
     views, how = predictor.processor.views, predictor.recipe.evaluate.aggregation
     cases = source.parts[part]
     shown = {case.case_id: films_of[case.case_id] if films_of else case for case in cases}
