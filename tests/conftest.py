@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from pathlib import Path
 
@@ -102,6 +103,55 @@ def toy_run(toy_recipe, tmp_path_factory) -> Path:
     from medley.training.stages import train
 
     return train(toy_recipe(evaluate={"bootstrap": 20}), tmp_path_factory.mktemp("runs") / "toy")
+
+
+def write_report_films(folder: Path, cases: int) -> CaseTable:
+    """The square films with a report of their patches; a broken rib has a side, and some studies lack a section."""
+    rows = []
+    for index, case in enumerate(write_square_films(folder, cases).cases):
+        side = ("left", "right")[index % 2]
+        said = {
+            "Edema": ("There is pulmonary edema.", "No pulmonary edema."),
+            "Fracture": (f"There is a fracture of the {side} fifth rib.", "No rib fracture."),
+            "Lung Opacity": ("There is a patchy opacity.", "The lungs are clear."),
+        }
+        findings = " ".join(said[label][0 if case.labels[label] else 1] for label in LABELS)
+        text = {**case.text, "findings": findings}
+        if index % 7:
+            text["impression"] = "Abnormal chest." if any(case.labels.values()) else "Normal chest."
+        truth = {"findings": [{"label": "Fracture", "side": side}] if case.labels["Fracture"] else []}
+        rows.append(dataclasses.replace(case, text=text, truth=truth))
+    return write_cases(folder / "cases.parquet", rows, LABELS)
+
+
+@pytest.fixture(scope="session")
+def report_films(tmp_path_factory) -> Path:
+    """A folder with the table of 100 square films with reports and its split: cases.parquet, splits.json."""
+    folder = tmp_path_factory.mktemp("reports")
+    table = write_report_films(folder, 100)
+    write_splits(folder / "splits.json", make_split(table, by="stratified", seed=1, fractions=(0.5, 0.25, 0.25)))
+    return folder
+
+
+@pytest.fixture(scope="session")
+def report_run(report_films, tmp_path_factory) -> Path:
+    """The folder of a run of the smallest model that writes, trained for a moment; what writes into it copies it."""
+    from medley.training.recipe import resolve_recipe
+    from medley.training.stages import train
+
+    document = {
+        "family": "chexquery",
+        "size": "toy",
+        "data": {
+            "cases": str(report_films / "cases.parquet"),
+            "splits": str(report_films / "splits.json"),
+            "shards": None,
+        },
+        "stages": {"align": {"epochs": 1, "batch": 16}},
+        "trainer": {"precision": "fp32"},
+        "evaluate": {"bootstrap": 20},
+    }
+    return train(resolve_recipe(document, "toy reports"), tmp_path_factory.mktemp("runs") / "reports")
 
 
 @pytest.fixture

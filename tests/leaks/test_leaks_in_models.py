@@ -21,7 +21,7 @@ from medley.core.records import Prediction, Study
 from medley.data.source import PARTS
 from medley.evaluation.fitted.calibration import fit_calibration
 from medley.evaluation.fitted.thresholds import fit_thresholds
-from medley.evaluation.scorecard.headline import METRIC
+from medley.evaluation.scorecard.findings_headline import METRIC
 from medley.serving.predictor import Predictor
 from medley.serving.scoring import run as scoring
 from medley.serving.scoring.parts import predict_part
@@ -82,7 +82,7 @@ def answering(monkeypatch) -> Callable:
     """Every Predictor answers by `fused`, with these heads beside it."""
 
     def install(fused: Callable[[Study], dict[str, float]], **heads: Read) -> None:
-        def predictions(self: Predictor, studies: Sequence[Study]) -> list[Prediction]:
+        def predictions(self: Predictor, studies: Sequence[Study], write: bool = True) -> list[Prediction]:
             return [
                 Prediction(
                     study.case.case_id,

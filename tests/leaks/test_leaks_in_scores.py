@@ -11,7 +11,7 @@ from leaks_data import Cohort, evidence, probabilities
 
 from medley.core.records import Prediction
 from medley.evaluation.predictions.lines import write_predictions
-from medley.evaluation.scorecard.headline import METRIC
+from medley.evaluation.scorecard.findings_headline import METRIC
 
 FITTED = ("f1_macro", "precision_macro", "recall_macro", "specificity_macro", "mcc_macro", "ece_calibrated")
 RANKED = ("auroc_macro", "ap_macro")

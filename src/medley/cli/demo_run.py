@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,11 +11,13 @@ import typer
 from medley.cli.progress import console, quiet_lightning, ticker
 from medley.core.errors import MedleyError
 from medley.core.files import write_text
+from medley.core.records import target_sections
 from medley.core.seeds import generator
 
 if TYPE_CHECKING:
     from medley.data.source import Source
     from medley.serving.predictor import Predictor
+    from medley.serving.schemas import Answer
 
 
 def run_demo(families: Sequence[str], out: Path, batch: int) -> Path:
@@ -60,7 +62,7 @@ def _family(family: str, run: Path, batch: int) -> str:
     return "".join(
         [
             page.heading(family),
-            scorecard_body(scored.card, scored.pictures, scored.examples, anchor=f"{family}-remarks"),
+            scorecard_body(scored.card, scored.pictures, scored.examples, scored.written, anchor=f"{family}-remarks"),
             page.heading("Cases of the test part"),
             *_cases(predictor, source, run, batch),
             page.heading("How it was trained"),
@@ -70,7 +72,8 @@ def _family(family: str, run: Path, batch: int) -> str:
 
 
 def _cases(predictor: Predictor, source: Source, run: Path, batch: int) -> Iterator[str]:
-    """Studies of the test part by a keyed draw: film and note, findings, and the differential in words."""
+    """Studies of the test part by a keyed draw: film and note, findings, the differential in words, and where a report
+    was written, that one beside the true one."""
     from medley.evaluation.scorecard import page
     from medley.serving.picture import draw_answer
     from medley.serving.predictor import Request
@@ -85,7 +88,20 @@ def _cases(predictor: Predictor, source: Source, run: Path, batch: int) -> Itera
         write_picture(run / "cases" / f"{case.case_id}.png", picture)
         caption = f"{case.case_id}: film and note, findings against their thresholds, and where they were read."
         yield page.figure(picture, caption, whole_width=True)
+        if answer.prediction.hypothesis:
+            yield _reports(answer, target_sections(case))
         yield page.folded("The differential in words", page.bullets(answer.differential.text.splitlines()))
+
+
+def _reports(answer: Answer, true: Mapping[str, str]) -> str:
+    """Section by section what was written and what the true report says, and what the findings do not bear out."""
+    from medley.evaluation.scorecard import page
+
+    written = answer.prediction.hypothesis
+    rows = [(name.capitalize(), written.get(name, "–"), true.get(name, "–")) for name in {**written, **true}]
+    flags = [f"Look again: {flag.sentence}." for flag in answer.flags]
+    label = f"The report of {answer.prediction.case_id}"
+    return page.prose_table(("", "Written by the model", "The true report"), rows, label=label) + page.bullets(flags)
 
 
 def write_picture(path: Path, png: bytes) -> None:
@@ -121,6 +137,10 @@ def answer_interactively(run: Path) -> None:
         picture = run / "cases" / f"{Path(study).stem}.png"
         save_answer_picture(answer, note, picture)
         typer.echo(answer.differential.text)
+        for section, written in answer.prediction.hypothesis.items():
+            typer.echo(f"{section.capitalize()}: {written}")
+        for flag in answer.flags:
+            typer.echo(f"look again: {flag.sentence}")
         for warning in answer.warnings:
             typer.secho(f"warning: {warning}", fg="yellow", err=True)
         typer.echo(f"picture: {picture}")

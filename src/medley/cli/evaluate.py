@@ -29,7 +29,8 @@ def evaluate(
 
     Thresholds and calibration are fitted on the run's own dev part, never on what is scored. The floors are the same
     studies with black images, with another patient's images and without notes; what learns from thumbnails alone; and
-    answers that are always the same.
+    answers that are always the same. Of a model that writes reports they are also the training reports of the studies
+    with the nearest film, note and findings.
 
     Exit 1 when studies without a readable film were left out: skipped.csv lists them, the scorecard counts them.
     """
@@ -46,7 +47,7 @@ def evaluate(
     if (cases is None) != (splits is None):
         raise MedleyError("--cases and --splits go together: a table is scored by the parts of its own manifest")
     predictor = load(run, unfinished=unfinished)
-    scoring.check_has_scorecard(predictor.family)
+    scoring.check_controls(predictor, controls)
     folder = out or Path(predictor.facts["run"]) / "evaluation"
     if controls:
         quiet_lightning()
@@ -55,7 +56,7 @@ def evaluate(
         try:
             own = scoring.own_source(predictor, tick)
         except MedleyError as error:  # another table is scored without them, if need be, and the scorecard says so
-            if cases is None or controls or not scoring.fitted(predictor):
+            if cases is None or controls or not (scoring.fitted(predictor) or predictor.writes):
                 raise
             console.print(f"without the floors that learn from the data of the training: {error}")
         if own is not None and not scoring.fitted(predictor):

@@ -1,4 +1,5 @@
-"""`medley explain`: which places of a film, and which words of the note, speak for a finding."""
+"""`medley explain`: which places of a film, and which words of the note, speak for a finding; and what a report was
+read from."""
 
 from __future__ import annotations
 
@@ -8,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
+    from medley.serving.explaining.reading import Reading
     from medley.serving.explaining.study import Explanation
 
 _WORDS = 8  # under the picture; explanations.json has all
@@ -29,7 +31,11 @@ def explain(
     ] = None,
     text: Annotated[str | None, typer.Option(help="The clinical note, the same for every STUDY given.")] = None,
     cases: Annotated[
-        Path | None, typer.Option(help="A CSV with the columns study, text, case_id (the last two may be missing).")
+        Path | None,
+        typer.Option(
+            help="A CSV with the columns study, text, case_id (the last two may be missing); or a case table, "
+            "cases.parquet, of which each STUDY names a case_id: maps are held against the masks that it knows."
+        ),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON line a study, label and method.")] = False,
 ) -> None:
@@ -37,6 +43,9 @@ def explain(
 
     For each study, label and method a picture and the raw maps; explanations.json says what they are. What each method
     is worth on lesions that are known is in the run's scorecard (medley evaluate).
+
+    Of a family that writes a report from queries also: where every query looked (queries.png), what each sentence and
+    each word was read from (report.png, words.png), and all of it as arrays (reading.npz).
 
     Exit 1 when some studies were skipped (the others are explained), 2 when none could be.
     """
@@ -50,6 +59,8 @@ def explain(
     from medley.core.labels import require_labels
     from medley.explain.methods import METHODS
     from medley.serving.answer import model_warnings, unread_warnings
+    from medley.serving.explaining.cases import case_requests
+    from medley.serving.explaining.reading import is_readable, readings
     from medley.serving.explaining.study import check_methods
     from medley.serving.explaining.study import explain as explain_study
     from medley.serving.predictor import load
@@ -57,21 +68,28 @@ def explain(
     methods = list(dict.fromkeys(method or ["queries"]))
     for name in methods:
         choose(name, METHODS, "method")
-    requests = read_requests(studies or [], text, cases)
-    if not requests:
+    of_table = cases is not None and cases.suffix == ".parquet"
+    requests = [] if of_table else read_requests(studies or [], text, cases)
+    if not requests and not of_table:
         raise MedleyError("no study was named: give image files, or --cases F.csv")
     if (out / "explanations.json").exists():
         raise MedleyError(f"{out} holds explanations already, whose pictures would be mixed up; choose another --out")
     predictor = load(run)
     check_methods(predictor, methods)
     targets = list(dict.fromkeys(require_labels(target or [], predictor.labels, "--target")))
+    known = {}
+    if of_table and cases is not None:
+        pairs = case_requests(predictor, cases, studies or [], text)
+        requests, known = [request for request, _ in pairs], {request.name(): case for request, case in pairs}
     told: list[dict[str, Any]] = []
+    read: list[dict[str, Any]] = []
     skipped: list[dict[str, str]] = []
     warned: list[str] = []
     with ticker() as tick:
         for number, request in enumerate(requests):
             try:
                 found = explain_study(predictor, request, targets, methods)
+                written = readings(predictor, request, known.get(request.name())) if is_readable(predictor) else []
             except (MedleyError, OSError) as error:
                 skipped.append({"case_id": request.name(), "reason": str(error)})
                 continue
@@ -82,6 +100,10 @@ def explain(
                 told.append({**one.as_json(), **_save(one, out, number)})
                 if as_json:
                     typer.echo(json.dumps(told[-1], ensure_ascii=False))
+            for group, one_reading in enumerate(written):
+                read.append({**one_reading.as_json(), **_save_reading(one_reading, out, number, group)})
+                if line := _held_line(one_reading):
+                    console.print(line)
     if not told:
         many = f"none of {len(requests)} studies could be explained; first"
         what = many if len(requests) > 1 else "the study could not be explained"
@@ -91,6 +113,8 @@ def explain(
     model = {name: predictor.facts[name] for name in ("run", "family", "medley", "stage")}
     warnings = [*warned, *model_warnings(predictor.facts)]
     content = {"model": model, "warnings": warnings, "explanations": told, "skipped": skipped}
+    if read:
+        content["readings"] = read
     write_json(out / "explanations.json", content)
     for warning in warnings:
         console.print(f"warning: {warning}", style="yellow")
@@ -122,6 +146,43 @@ def _save(one: Explanation, out: Path, number: int) -> dict[str, str]:
     with whole_file(out / f"{name}.npz") as temporary, temporary.open("wb") as file:
         np.savez_compressed(file, **{f"film_{index}": map_hw for index, map_hw in enumerate(one.maps)})  # type: ignore[arg-type]
     return {"picture": f"{name}.png", "maps": f"{name}.npz"}
+
+
+def _save_reading(one: Reading, out: Path, number: int, group: int) -> dict[str, Any]:
+    """The pages and the raw maps of a reading, and what they are called; no page of a report that says nothing."""
+    import numpy as np
+
+    from medley.core.files import whole_file
+    from medley.explain.looks import looks_page
+    from medley.explain.written import report_page, words_page
+
+    base = f"{number:05d}-" + (f"films-{group + 1}-" if group else "")
+    films = [film.display for film in one.films]
+    pages = {"queries": looks_page(films, one.looks, one.outlines(), one.case_id)}
+    if one.sentences:
+        pages["report"] = report_page(films, one.sentences, one.case_id, one.likeness)
+        pages["words"] = words_page(one.sentences, one.case_id)
+    for name, figure in pages.items():
+        with whole_file(out / f"{base}{name}.png") as temporary:
+            figure.savefig(temporary, format="png", dpi=140)
+    with whole_file(out / f"{base}reading.npz") as temporary, temporary.open("wb") as file:
+        np.savez_compressed(file, **one.arrays())  # type: ignore[arg-type]
+    return {"pictures": [f"{base}{name}.png" for name in pages], "maps": f"{base}reading.npz"}
+
+
+def _held_line(one: Reading) -> str | None:
+    """How the looks of a study agree with its masks; None where it has none."""
+    held = {
+        kind: [look.scores for look in one.looks if look.scores and (look.probability is None) == kind]
+        for kind in (True, False)
+    }
+    said = []
+    for kind, what in ((True, "parts of the chest"), (False, "findings that are there")):
+        if some := held[kind]:
+            iou = sum(scores["iou"] for scores in some) / len(some)
+            inside = sum(scores["pointing_game"] >= 0.5 for scores in some)
+            said.append(f"{what}: IoU {iou:.2f}, peak inside {inside} of {len(some)}")
+    return f"{one.case_id}: {'; '.join(said)} (maps cut at half of their range)" if said else None
 
 
 def _plain(label: str) -> str:

@@ -37,7 +37,7 @@ def predict(
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON line a study.")] = False,
 ) -> None:
-    """Findings, a differential in words, and the evidence for each study.
+    """Findings, a differential in words, the evidence for each study, and its report where the model writes one.
 
     With --out every answer is kept as it comes: a full disk or a kill costs only what was not answered yet.
 
@@ -79,6 +79,8 @@ def predict(
                     typer.echo(f"\n{item.prediction.case_id}\n{item.differential.text}")
                     for section, written in item.prediction.hypothesis.items():
                         typer.echo(f"\n{section.capitalize()}: {written}")
+                    for flag in item.flags:
+                        console.print(f"look again: {flag.sentence}", style="yellow")
                     for warning in item.warnings:
                         console.print(f"warning: {warning}", style="yellow")
             if warned:

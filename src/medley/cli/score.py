@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from medley.evaluation.reports.of_others import TextOptions
 
 
 def score(
@@ -13,14 +17,14 @@ def score(
     predictions: Annotated[
         Path,
         typer.Argument(
-            help="predictions.jsonl, or a .csv with the columns case_id, patient_id, score/LABEL and label/LABEL."
+            help="predictions.jsonl, or of findings a .csv with columns case_id, patient_id, score/LABEL, label/LABEL."
         ),
     ],
     task: Annotated[
         str | None, typer.Option(help="Which task is scored, where the file holds several.", show_default=False)
     ] = None,
     train: Annotated[
-        Path | None, typer.Option(help="Case table that tells the truth, the patients, and who they are.")
+        Path | None, typer.Option(help="Case table that tells the truth, the reports, the patients, and who they are.")
     ] = None,
     splits: Annotated[
         Path | None, typer.Option(help="Split manifest of --train: nothing but --part may then be scored.")
@@ -48,6 +52,22 @@ def score(
             "films. Repeat it."
         ),
     ] = None,
+    tokens: Annotated[
+        str | None, typer.Option(help="Of reports: tokens of BLEU, METEOR and CIDEr, coco (the default) or 13a.")
+    ] = None,
+    wordnet: Annotated[
+        Path | None, typer.Option(help="Of reports: the folder of medley doctor --wordnet, for METEOR.")
+    ] = None,
+    encoder: Annotated[
+        str | None, typer.Option(help="Of reports: DIR or DIR@LAYER of a saved encoder, for BERTScore.")
+    ] = None,
+    scorer: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Of reports: NAME=COMMAND of a scorer in its own environment, called with two files; see "
+            "docs/external_scorers.md. Repeat it."
+        ),
+    ] = None,
     state: Annotated[
         list[str] | None,
         typer.Option(
@@ -63,8 +83,9 @@ def score(
 ) -> None:
     """Score anybody's outputs as our own runs are scored: with intervals, floors, and what could not be computed.
 
-    Without --dev there are no thresholds and no calibration, and what needs them is null. Exit 1 when cases of the
-    part have no prediction: the others are scored, and the scorecard says so.
+    Findings and reports of chest films. Without --dev there are no thresholds and no calibration, and what needs them
+    is null; without --train and --splits there are no floors that copy training reports. Exit 1 when cases of the part
+    have no prediction: the others are scored, and the scorecard says so.
     """
     import json
 
@@ -93,7 +114,8 @@ def score(
         known=None if train is None else known_cases(train, splits, blank or "mask"),
         part=part or "test",
         dev=None if dev is None else FittedOn(dev, thresholds or "max_f1", calibration or "platt"),
-        floors=_floor_files(floor or ()),
+        floors={name: Path(file) for name, file in _named("--floor", floor or (), "black_images=black.jsonl").items()},
+        texts=_texts(tokens, wordnet, encoder, scorer or ()),
         stated=stated_protocol(state or ()),
         command=str(context.obj),
         bootstrap=bootstrap,
@@ -112,16 +134,41 @@ def score(
         raise typer.Exit(1)
 
 
-def _floor_files(statements: list[str] | tuple[()]) -> dict[str, Path]:
-    """NAME=FILE, read."""
+def _texts(tokens: str | None, wordnet: Path | None, encoder: str | None, scorer: Sequence[str]) -> TextOptions | None:
+    """How reports are read; None where nothing is said of it."""
+    import shlex
+
+    from medley.core.errors import MedleyError
+    from medley.evaluation.reports.of_others import TextOptions
+    from medley.evaluation.text.bertscore import Encoder
+
+    if not (tokens or wordnet or encoder or scorer):
+        return None
+    folder, _, layer = (encoder or "").partition("@")
+    if layer and not layer.isdecimal():
+        raise MedleyError(f"--encoder {encoder}: it must be DIR or DIR@LAYER, the layer a number, as in roberta@17")
+    try:
+        commands = {name: shlex.split(of) for name, of in _named("--scorer", scorer, "'green=python green.py'").items()}
+    except ValueError as error:
+        raise MedleyError(f"--scorer: a command whose quotes do not close: {error}") from error
+    return TextOptions(
+        tokens=tokens or "coco",
+        wordnet=wordnet,
+        encoder=Encoder(Path(folder), int(layer) if layer else None) if encoder else None,
+        scorers=commands,
+    )
+
+
+def _named(option: str, statements: Sequence[str], example: str) -> dict[str, str]:
+    """NAME=VALUE of an option that is repeated, read."""
     from medley.core.errors import MedleyError
 
-    files: dict[str, Path] = {}
+    found: dict[str, str] = {}
     for statement in statements:
-        name, equals, file = statement.partition("=")
-        if not equals or not name.isidentifier() or not file:
-            raise MedleyError(f"--floor {statement}: it must be NAME=FILE, as in black_images=black.jsonl")
-        if name in files:
-            raise MedleyError(f"--floor {statement}: '{name}' is given twice")
-        files[name] = Path(file)
-    return files
+        name, equals, value = statement.partition("=")
+        if not equals or not name.isidentifier() or not value:
+            raise MedleyError(f"{option} {statement}: it must be NAME=..., as in {example}")
+        if name in found:
+            raise MedleyError(f"{option} {statement}: '{name}' is given twice")
+        found[name] = value
+    return found

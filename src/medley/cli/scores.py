@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import typer
@@ -10,32 +11,57 @@ if TYPE_CHECKING:
     from medley.evaluation.scorecard.card import Scorecard
     from medley.evaluation.statistics import Metric
 
-PRINTED = (
-    "auroc_macro",
-    "image_only/auroc_macro",
-    "text_only/auroc_macro",
-    "ap_macro",
-    "f1_macro",
-    "ece",
-    "ece_if_calibrated",
-    "ece_calibrated",
-    "ece_calibrated_if_calibrated",
-    "pointing_game",
-    "trained_minus_randomised/pointing_game",
-)
+PRINTED = {
+    "chest_findings": (
+        "auroc_macro",
+        "image_only/auroc_macro",
+        "text_only/auroc_macro",
+        "ap_macro",
+        "f1_macro",
+        "ece",
+        "ece_if_calibrated",
+        "ece_calibrated",
+        "ece_calibrated_if_calibrated",
+        "pointing_game",
+        "trained_minus_randomised/pointing_game",
+    ),
+    "chest_report": (
+        "clinical_f1_micro_14",
+        "clinical_f1_micro_13",
+        "clinical_f1_macro_14",
+        "clinical_f1_micro_14_uncertain_0",
+        "laterality_accuracy",
+        *(f"{of}{name}" for of in ("", "findings/", "impression/") for name in ("bleu_1", "bleu_4", "rouge_l")),
+        "meteor",
+        "cider_d",
+        "chrf",
+        "bertscore_f1",
+        "auxiliary/auroc_macro",
+        "pointing_game",
+        "anatomy_iou",
+    ),
+}
 
 
 def print_scores(card: Scorecard) -> None:
     """The headline on stderr; on stdout a line a metric, and a line a floor with what is above it."""
     from medley.cli.progress import console
-    from medley.evaluation.scorecard.headline import METRIC, headline, ordered_floors
+    from medley.evaluation.scorecard.headline import headline
+
+    console.print(headline(card))
+    elsewhere = [name for name in card.metrics if name.startswith("external/")]
+    for name in (*PRINTED[card.task], *elsewhere):
+        if metric := card.metrics.get(name):
+            typer.echo(f"{name:<40} {_said(metric)}")
+    for line in _report_floors(card) if card.task == "chest_report" else _findings_floors(card):
+        typer.echo(line.rstrip())
+
+
+def _findings_floors(card: Scorecard) -> Iterator[str]:
+    from medley.evaluation.scorecard.findings_headline import METRIC, ordered_floors
     from medley.evaluation.scorecard.missing import why_no_floor
     from medley.evaluation.scorecard.numbers import number
 
-    console.print(headline(card))
-    for name in PRINTED:
-        if metric := card.metrics.get(name):
-            typer.echo(f"{name:<40} {_said(metric)}")
     for name in ordered_floors(card):
         floor = card.floors[name]
         value = floor.get(METRIC)
@@ -45,7 +71,18 @@ def print_scores(card: Scorecard) -> None:
             called = ("f1_macro", "recall_macro", "specificity_macro", "accuracy_macro")
             beside = "   " + ", ".join(f"{of} {number(floor[of] or 0)}" for of in called if floor.get(of) is not None)
         shown = f"null: {why_no_floor(card, name, METRIC)}" if value is None else number(value)
-        typer.echo(f"{f'floor: {name}':<40} {shown}{beside}".rstrip())
+        yield f"{f'floor: {name}':<40} {shown}{beside}"
+
+
+def _report_floors(card: Scorecard) -> Iterator[str]:
+    from medley.evaluation.scorecard.report_headline import DELTA, METRIC, ordered_floors
+
+    ceilings = [name for name, of in card.ceilings.items() if METRIC in of]
+    for kind, names in (("floor", ordered_floors(card)), ("ceiling", ceilings)):
+        for name in names:
+            above = card.metrics[f"{DELTA}{name}/{METRIC}"]
+            beside = f"   the system minus it {_said(above, '+')}" if above.value is not None else ""
+            yield f"{f'{kind}: {name}':<40} {_said(card.metrics[f'{name}/{METRIC}'])}{beside}"
 
 
 def _said(metric: Metric, sign: str = "") -> str:

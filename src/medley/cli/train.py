@@ -39,8 +39,6 @@ def train(
 
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")  # loader processes are forked
     document = load_recipe(recipe, [*(settings or []), *(["data.notes.i_know_this_leaks=true"] * i_know_this_leaks)])
-    from medley.families import get_family
-    from medley.serving.scoring.run import has_scorecard
     from medley.training.stages import train as run_stages
 
     quiet_lightning()
@@ -49,10 +47,6 @@ def train(
         run_stages(document, run, resume, say=console.print, tick=tick, only=stage)
     console.print(f"run: {run}")
     later = list(document.stages)[list(document.stages).index(stage) + 1 :] if stage else []
-    if later:
-        console.print(f"next: the same with --resume --stage {later[0]}")
-    else:
-        scored = has_scorecard(get_family(document.family))
-        console.print(f"next: medley {'evaluate' if scored else 'predict'} {run}")
+    console.print(f"next: the same with --resume --stage {later[0]}" if later else f"next: medley evaluate {run}")
     if read_json(run / "data.json")["films_left_out"]:
         raise typer.Exit(1)

@@ -151,6 +151,15 @@ def growing_file(path: Path | str) -> Iterator[Callable[[str], None]]:
                 partial.unlink()
 
 
+def check_writable(folder: Path | str) -> None:
+    """Raises where no file can be written into the folder, which is made: asked before the work whose results go
+    there."""
+    path = Path(folder) / "writable"
+    _make_parent(path)
+    with _temporary(path, os.O_RDWR | os.O_CREAT):
+        pass
+
+
 def _make_parent(path: Path) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -31,16 +31,22 @@ def with_regions(case: Case, films: Sequence[Film], names: Collection[str], fold
     frontal = next((place for place, film in enumerate(films) if film.view != "LATERAL"), None)
     if frontal is None or not ("anatomy" in case.truth or "masks" in case.truth or "findings" in case.truth):
         return tuple(films)
-    drawn = _masks(str(folder / case.truth["anatomy"])) if "anatomy" in case.truth else {}
+    drawn = anatomy_of(case, folder)
     if "findings" in case.truth:
         nowhere = np.zeros((REGION_PX, REGION_PX), np.uint8)
-        drawn = {**drawn, **{label: nowhere for label, value in case.labels.items() if value == 0}}
+        drawn |= {label: nowhere for label, value in case.labels.items() if value == 0}
         if "masks" in case.truth:
             drawn |= _masks(str(folder / case.truth["masks"]))
     known = {name: drawn[name] for name in names if name in drawn}
     return tuple(
         dataclasses.replace(film, regions=known) if place == frontal else film for place, film in enumerate(films)
     )
+
+
+def anatomy_of(case: Case, folder: Path) -> dict[str, np.ndarray]:
+    """Where the parts of the chest lie on the case's first frontal film, as `Film.regions` holds them; empty where that
+    is not known. `folder` is that of the case table. Raises MedleyError for a mask file that is gone or is none."""
+    return dict(_masks(str(folder / case.truth["anatomy"]))) if "anatomy" in case.truth else {}
 
 
 def moved(augmentation: Augmentation, film: Film) -> dict[str, np.ndarray]:

@@ -8,6 +8,8 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, Final
 
 import torch
@@ -19,6 +21,14 @@ SECTIONS: Final = ("findings", "impression")
 SMALL_HEADERS = ("[FINDINGS]", "[IMPRESSION]")  # of a tokenizer that is trained here
 T5_HEADERS = ("<extra_id_0>", "<extra_id_1>")  # T5's own sentinels: no row is added to its table
 NOT_SAID = -100  # where nothing is to be said
+
+
+@dataclass(frozen=True)
+class Said:
+    """What was written of one study: the row of words with its headers, and where in it each section stands."""
+
+    row: list[int]
+    spans: Mapping[str, slice]
 
 
 class SectionWords:
@@ -56,6 +66,19 @@ class SectionWords:
     def write(
         self, decoder: SectionDecoder, memory_BMD: torch.Tensor, is_memory_BM: torch.Tensor, beams: int
     ) -> list[Report]:
+        """The reports of a batch, with the confidence of each sentence."""
+        return self.reports(decoder, memory_BMD, is_memory_BM, self.say(decoder, memory_BMD, is_memory_BM, beams))
+
+    def reports(
+        self, decoder: SectionDecoder, memory_BMD: torch.Tensor, is_memory_BM: torch.Tensor, said: Sequence[Said]
+    ) -> list[Report]:
+        """What was written, as text with the confidence of each sentence."""
+        logs = decoder.log_probabilities(memory_BMD, is_memory_BM, [one.row for one in said])
+        return [self._report(one, [math.nan, *log]) for one, log in zip(said, logs, strict=True)]
+
+    def say(
+        self, decoder: SectionDecoder, memory_BMD: torch.Tensor, is_memory_BM: torch.Tensor, beams: int
+    ) -> list[Said]:
         """One section after the other, each for the whole batch at once and with those before it in sight."""
         rows: list[list[int]] = [[] for _ in memory_BMD]
         spans: list[dict[str, slice]] = [{} for _ in rows]
@@ -66,27 +89,42 @@ class SectionWords:
             rows = [[*prefix, *words] for prefix, words in zip(prefixes, said, strict=True)]
             for span, row, words in zip(spans, rows, said, strict=True):
                 span[section] = slice(len(row) - len(words), len(row))
-        logs = decoder.log_probabilities(memory_BMD, is_memory_BM, rows)
-        return [self._report(row, [math.nan, *log], span) for row, log, span in zip(rows, logs, spans, strict=True)]
+        return [Said(row, span) for row, span in zip(rows, spans, strict=True)]
 
-    def _report(self, row: Sequence[int], logs: Sequence[float], spans: Mapping[str, slice]) -> Report:
+    def _report(self, said: Said, logs: Sequence[float]) -> Report:
+        row, spans = said.row, said.spans
         texts = {section: self.text(row[span]) for section, span in spans.items()}
         sure = {section: self._sure(row[span], logs[span]) for section, span in spans.items()}
         return Report({name: text for name, text in texts.items() if text}, {n: sure[n] for n in texts if texts[n]})
 
     def _sure(self, words: Sequence[int], logs: Sequence[float]) -> tuple[float, ...]:
-        """The confidence of each run of words that ends in a full stop: the geometric mean of their probabilities. A
-        number's stop ("2.") ends nothing."""
+        """The confidence of each sentence: the geometric mean of the probabilities of its words."""
+        runs = [logs[run] for run in self.sentences(words)]
+        return tuple(math.exp(sum(run) / len(run)) for run in runs)
+
+    def sentences(self, words: Sequence[int]) -> list[slice]:
+        """Where sentences stand: runs of words that end in a full stop. A number's stop ("2.") ends nothing."""
         written = self.tokenizer.convert_ids_to_tokens(list(words))
-        found: list[float] = []
+        found: list[slice] = []
         start = 0
         for place, word in enumerate(written):
             ends = word.endswith(".") and not (place and written[place - 1].isdigit())
             if ends or place == len(written) - 1:
-                run = logs[start : place + 1]
-                found.append(math.exp(sum(run) / len(run)))
+                found.append(slice(start, place + 1))
                 start = place + 1
-        return tuple(found)
+        return found
+
+    def whole_words(self, words: Sequence[int]) -> list[tuple[str, slice]]:
+        """The words of a text that stand there, each with where its pieces stand."""
+        pieces = self.tokenizer.convert_ids_to_tokens(list(words))
+        marked = any(piece.startswith("\u2581") for piece in pieces)  # SentencePiece marks the first piece of a word
+
+        def goes_on(piece: str) -> bool:
+            return not piece.startswith("\u2581") if marked else piece.startswith("##")
+
+        starts = [place for place, piece in enumerate(pieces) if not place or not goes_on(piece)]
+        runs = [slice(*ends) for ends in pairwise([*starts, len(pieces)])]
+        return [(self.text(words[run]), run) for run in runs]
 
 
 def _stacked(rows: Sequence[Sequence[int]], fill: int) -> torch.Tensor:

@@ -150,6 +150,30 @@ class SectionDecoder(nn.Module):
         said_BT = logs_BTS.gather(-1, words_BT[:, 1:, None])[..., 0].tolist()
         return [logs[: len(row) - 1] for logs, row in zip(said_BT, rows, strict=True)]
 
+    @torch.no_grad()
+    def reads(
+        self, memory_BMD: torch.Tensor, is_memory_BM: torch.Tensor, rows: Sequence[Sequence[int]]
+    ) -> list[torch.Tensor]:
+        """Of each row of words, how much the step that said a word read of each memory token: [T - 1, M] for every word
+        but the first, the mean over layers and heads of the cross-attention; rows sum to 1."""
+        t5 = self._t5[0]
+        longest = max(len(row) for row in rows)
+        words_BT = torch.tensor([[*row, *[self.pad] * (longest - len(row))] for row in rows], device=memory_BMD.device)
+        was = t5.config._attn_implementation  # the public setter has no getter
+        t5.set_attn_implementation("eager")  # the fused kernel keeps no weights
+        try:
+            layers = t5(
+                encoder_outputs=(memory_BMD,),
+                attention_mask=is_memory_BM.long(),
+                decoder_input_ids=words_BT,
+                use_cache=False,
+                output_attentions=True,
+            ).cross_attentions
+        finally:
+            t5.set_attn_implementation(was)
+        weights_BTM = torch.stack(layers).float().mean((0, 2))
+        return [weights_TM[: len(row) - 1] for weights_TM, row in zip(weights_BTM, rows, strict=True)]
+
 
 def build_decoder(spec: DecoderSpec, pretrained: bool) -> SectionDecoder:
     """The decoder of a spec, with its pretrained weights or with random ones (to lay saved weights over).

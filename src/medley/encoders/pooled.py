@@ -16,7 +16,7 @@ from torch import nn
 
 from medley.core.errors import MedleyError
 from medley.encoders.pretrained import load_backbone
-from medley.encoders.vision2d import VisionSpec, build_vision, sincos_2d
+from medley.encoders.vision2d import VisionSpec, VisionTower, build_vision, sincos_2d
 
 
 class SiglipTower(nn.Module):
@@ -24,6 +24,7 @@ class SiglipTower(nn.Module):
 
     mean: torch.Tensor
     std: torch.Tensor
+    is_timm, channels_last, class_tokens = False, False, 0  # as a VisionTower says of itself
 
     def __init__(self, backbone: Any, spec: VisionSpec, pretrained: bool):
         super().__init__()
@@ -63,6 +64,15 @@ class PooledTower(nn.Module):
         probe_B1D = self.probe_token.expand(len(patches_BPD), -1, -1)
         whole_B1D, _ = self.attention(probe_B1D, patches_BPD, patches_BPD, need_weights=False)
         return self.norm(whole_B1D)[:, 0], patches_BPD
+
+
+PatchTower = VisionTower | SiglipTower
+Tower = PatchTower | PooledTower
+
+
+def patch_tower(tower: Tower) -> PatchTower:
+    """The part of a tower that makes its patches: the tower itself, or what a `PooledTower` pools."""
+    return tower.backbone if isinstance(tower, PooledTower) else tower
 
 
 def build_pooled(

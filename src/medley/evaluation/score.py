@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -28,13 +28,18 @@ from medley.evaluation.predictions.known_cases import KnownCases, named
 from medley.evaluation.predictions.lines import TASKS, one_task, read_predictions, write_predictions
 from medley.evaluation.predictions.table import TASK as CSV_TASK
 from medley.evaluation.predictions.table import read_predictions_csv
+from medley.evaluation.reports.beside import Answers
+from medley.evaluation.reports.of_others import TextOptions, score_reports
 from medley.evaluation.scorecard.card import Protocol, Scorecard
 from medley.evaluation.scorecard.files import write_scorecard
 
-SCORERS = {"chest_findings": chest_findings_scorecard}  # task -> what makes its scorecard
+FINDINGS, REPORTS = "chest_findings", "chest_report"  # the tasks that have a scorecard
 PREDICTIONS, THRESHOLDS, CALIBRATION = "predictions.jsonl", "thresholds.json", "calibration.json"
 DEV = "dev"
-RESERVED_FLOORS = ("prevalence", "all_negative", "text_only")
+RESERVED_FLOORS = {
+    FINDINGS: ("prevalence", "all_negative", "text_only"),
+    REPORTS: ("constant_normal", "most_frequent", "nearest_text", "nearest_reference"),
+}
 
 
 @dataclass(frozen=True)
@@ -55,12 +60,18 @@ class Scored:
     thresholds: Thresholds | None
     calibration: Calibration | None
     lacking: list[str]  # cases of the part that nobody predicted
+    copied: Mapping[str, Sequence[Prediction]] = field(default_factory=dict)  # floors that were made here, of reports
 
     def write(self, out: Path) -> Path:
         """All files of a scorecard, and what it was made of: the predictions (JSON lines), thresholds, calibration."""
         if (out / "config.yaml").is_file():  # whose thresholds are its own
             raise MedleyError(f"{out} is a run; choose another folder")
         write_predictions(out / PREDICTIONS, self.predictions)
+        for name in RESERVED_FLOORS[REPORTS]:  # those of an earlier scorecard that this one lacks are taken away
+            if name in self.copied:
+                write_predictions(out / "floors" / f"{name}.jsonl", self.copied[name])
+            else:
+                (out / "floors" / f"{name}.jsonl").unlink(missing_ok=True)
         for name, record in ((THRESHOLDS, self.thresholds), (CALIBRATION, self.calibration)):
             if record is None:
                 (out / name).unlink(missing_ok=True)  # of another scorecard, written here before
@@ -78,6 +89,7 @@ def score_file(
     part: str = "test",
     dev: FittedOn | None = None,
     floors: Mapping[str, Path] | None = None,
+    texts: TextOptions | None = None,
     stated: Mapping[str, Any] | None = None,
     command: str = "",
     bootstrap: int = 1000,
@@ -87,40 +99,53 @@ def score_file(
 
     `known` gives the truth, patients, subgroups and parts; the scored cases must then be of `part`, and those of `dev`
     of the dev part. `floors` are files of poorer answers to the same cases, by name, such as the same system's on black
-    images; each is paired with the system. `stated` are protocol keys that no table tells, as `stated_protocol` reads
-    them. Raises MedleyError for a task that has no scorecard, and for files that are not as their formats say or do not
-    fit the table or each other.
+    images; each is paired with the system. `texts` is of reports alone. `stated` are protocol keys that no table tells,
+    as `stated_protocol` reads them. Raises MedleyError for a task that has no scorecard, and for files that are not as
+    their formats say or do not fit the table or each other.
     """
     if task is not None and task not in TASKS:
         raise MedleyError(f"unknown task '{task}'{nearest(task, TASKS)}")
     predictions = read_any(path, task, known.patients if known else None)
     task = task or predictions[0].task
-    if task not in SCORERS:
-        raise MedleyError(f"the task {task} has no scorecard yet; there is one for {', '.join(SCORERS)}")
+    if task not in RESERVED_FLOORS:
+        raise MedleyError(f"the task {task} has no scorecard yet; there is one for {', '.join(RESERVED_FLOORS)}")
+    if texts is not None and task != REPORTS:
+        raise MedleyError(f"--tokens, --wordnet, --encoder and --scorer are of reports; {path} holds {task}")
     predictions = _with_truth(one_task(predictions, task), path, known, part)
     lacking = known.lacking(predictions, part) if known else []
     thresholds = calibration = None
     if dev is not None:
         thresholds, calibration = _fit(dev, task, known)
-    card = SCORERS[task](
-        predictions,
-        thresholds=thresholds,
-        calibration=calibration,
-        protocol=_protocol(known, part, stated or {}),
-        provenance=_provenance(path, dev, command),
-        floors=_floors(predictions, known),
-        bootstrap=bootstrap,
-        seed=seed,
-    )
-    if floors:
-        asked = {name: _of_floor(name, file, task, predictions) for name, file in floors.items()}
-        card = with_floors(card, paired_floors(predictions, asked, bootstrap=bootstrap, seed=seed), {})
-    return Scored(_warned(card, predictions, known, lacking, part), predictions, thresholds, calibration, lacking)
+    of_files = {name: _of_floor(name, file, task, predictions) for name, file in (floors or {}).items()}
+    how: dict[str, Any] = {
+        "thresholds": thresholds,
+        "calibration": calibration,
+        "protocol": _protocol(known, part, stated or {}),
+        "provenance": _provenance(path, dev, command),
+        "bootstrap": bootstrap,
+        "seed": seed,
+    }
+    copied: dict[str, list[Prediction]] = {}
+    if task == FINDINGS:
+        card = _findings(predictions, known, of_files, how)
+    else:
+        predictions, card, copied = score_reports(predictions, path, known, of_files, texts or TextOptions(), how)
+    card = _warned(card, predictions, known, lacking, part)
+    return Scored(card, predictions, thresholds, calibration, lacking, copied)
+
+
+def _findings(
+    predictions: list[Prediction], known: KnownCases | None, floors: Answers, how: Mapping[str, Any]
+) -> Scorecard:
+    """The scorecard of findings, and beside it the floors of the user's files."""
+    card = chest_findings_scorecard(predictions, floors=_constants(predictions, known), **how)
+    beside = paired_floors(predictions, floors, bootstrap=how["bootstrap"], seed=how["seed"])
+    return with_floors(card, beside, {})
 
 
 def _of_floor(name: str, path: Path, task: str, predictions: Sequence[Prediction]) -> list[Prediction]:
     """A floor's answers with the truth of the scored cases; a truth of its own must be the same."""
-    if name in RESERVED_FLOORS:
+    if name in RESERVED_FLOORS[task]:
         raise MedleyError(f"--floor {name}={path}: {name} is made here; give the floor another name")
     by_case = {prediction.case_id: prediction for prediction in predictions}
     patients = {case_id: prediction.patient_id for case_id, prediction in by_case.items()}
@@ -170,7 +195,8 @@ def _protocol(known: KnownCases | None, part: str, stated: Mapping[str, Any]) ->
 
 def _with_truth(predictions: list[Prediction], path: Path, known: KnownCases | None, part: str) -> list[Prediction]:
     joined = known.joined(predictions, part, str(path)) if known else predictions
-    if all(value is None for prediction in joined for value in prediction.labels.values()):
+    unknown = all(value is None for prediction in joined for value in prediction.labels.values())
+    if unknown and joined[0].task == FINDINGS:
         raise MedleyError(f"{path}: no label of any case is known; give the truth in it, or with --train CASES")
     return joined
 
@@ -185,7 +211,7 @@ def _fit(dev: FittedOn, task: str, known: KnownCases | None) -> tuple[Thresholds
     return thresholds, fit_calibration(predictions, dev.calibration)  # type: ignore[arg-type]
 
 
-def _floors(predictions: Sequence[Prediction], known: KnownCases | None) -> dict[str, Floor]:
+def _constants(predictions: Sequence[Prediction], known: KnownCases | None) -> dict[str, Floor]:
     truth = head_tables(predictions)[FUSED]
     floors = {"all_negative": all_negative_floor(truth.labels_NL, truth.names)}
     if known is not None and known.manifest is not None and known.manifest.parts["train"]:

@@ -14,14 +14,15 @@ import torch
 from torch import nn
 
 from medley.core.errors import MedleyError
-from medley.encoders.vision2d import VisionTower
+from medley.encoders.pooled import PatchTower, Tower, patch_tower
 
 
-def cam_layer(tower: VisionTower, finer: int = 0) -> nn.Module:
+def cam_layer(tower: Tower, finer: int = 0) -> nn.Module:
     """The layer to explain. `finer` takes a CNN's feature map that many steps before its last, each twice as fine.
 
     Raises MedleyError where the tower has no such layer.
     """
+    tower = patch_tower(tower)
     stages = _timm_stages(tower) if tower.is_timm else _hugging_face_stages(tower)
     if not 0 <= finer < len(stages):
         raise MedleyError(f"finer is {finer}; the vision tower has {len(stages)} feature maps, 0 is the last of them")
@@ -29,22 +30,24 @@ def cam_layer(tower: VisionTower, finer: int = 0) -> nn.Module:
     return stage if _gives_maps(tower) else _first_norm(stage)
 
 
-def is_cnn(tower: VisionTower) -> bool:
-    """Whether the tower has no self-attention of its own (squeeze-and-excitation is none)."""
-    return not any(type(module).__name__.lower().endswith("attention") for module in tower.modules())
+def is_cnn(tower: Tower) -> bool:
+    """Whether the tower's patches come from no self-attention (squeeze-and-excitation is none, nor is a pool's)."""
+    parts = patch_tower(tower).modules()
+    return not any(type(module).__name__.lower().endswith("attention") for module in parts)
 
 
-def _gives_maps(tower: VisionTower) -> bool:
+def _gives_maps(tower: PatchTower) -> bool:
     """Whether a stage's own output is a feature map that nothing but the head reads: a CNN, or a Swin of timm."""
     return is_cnn(tower) or (tower.is_timm and not _last_of_timm(tower).startswith("blocks."))
 
 
-def _last_of_timm(tower: VisionTower) -> str:
+def _last_of_timm(tower: PatchTower) -> str:
     return tower.backbone.feature_info.module_name()[-1]  # type: ignore
 
 
-def as_grid(features: torch.Tensor, tower: VisionTower) -> torch.Tensor:
+def as_grid(features: torch.Tensor, tower: Tower) -> torch.Tensor:
     """A layer's output as [F, D, h, w]: tokens [F, T, D] lose what stands before the patches; NHWC is turned round."""
+    tower = patch_tower(tower)
     if features.ndim == 4:
         return features.permute(0, 3, 1, 2) if tower.channels_last else features
     height, width = tower.grid
@@ -54,7 +57,7 @@ def as_grid(features: torch.Tensor, tower: VisionTower) -> torch.Tensor:
     return features[:, before:].transpose(1, 2).unflatten(-1, (height, width))
 
 
-def _timm_stages(tower: VisionTower) -> list[nn.Module]:
+def _timm_stages(tower: PatchTower) -> list[nn.Module]:
     """The blocks or stages up to the one whose output the tower gives."""
     modules = dict(tower.backbone.named_modules())
     modules |= {name.removeprefix("model."): module for name, module in modules.items() if name.startswith("model.")}
@@ -67,7 +70,7 @@ def _timm_stages(tower: VisionTower) -> list[nn.Module]:
     return stages
 
 
-def _hugging_face_stages(tower: VisionTower) -> list[nn.Module]:
+def _hugging_face_stages(tower: PatchTower) -> list[nn.Module]:
     """The blocks of a ViT (of a Swin, those of its last stage), or the stages of a CNN."""
     lists = [module for module in tower.backbone.modules() if isinstance(module, nn.ModuleList) and len(module)]
     if not is_cnn(tower):

@@ -88,6 +88,18 @@ def lesions_of(case: Case, folder: Path) -> list[Lesion]:
     return _of_boxes(case, case.truth.get("boxes", ()))
 
 
+def parts_of(case: Case, folder: Path) -> list[Lesion]:
+    """Where the parts of the chest lie on the first frontal image, each as a `Lesion`; none where that is not known.
+
+    `folder` is that of the case table. Raises MedleyError for a mask file that is gone.
+    """
+    frontal = [image for image in case.images if image.view != "LATERAL"]
+    if "anatomy" not in case.truth or not frontal:
+        return []
+    masks = read_masks(folder / case.truth["anatomy"])
+    return [Lesion(name, frontal[0], mask_HW=mask) for name, mask in sorted(masks.items()) if mask.any()]
+
+
 def has_lesions(case: Case) -> bool:
     """Whether `lesions_of` may find any, without opening a file."""
     return bool(case.truth.get("masks") or case.truth.get("boxes"))

@@ -16,6 +16,8 @@ from medley.explain.attention import salience
 
 BLUE, ORANGE, GREY = "#0072b2", "#d55e00", "#9a9a9a"  # told apart by colour-blind readers too
 
+_PICTURES_IN, _LINE_IN, _LETTERS_A_COLUMN = 7.6, 0.2, 40
+
 
 @dataclass(frozen=True)
 class Bar:
@@ -34,26 +36,33 @@ def overview(
     note: str | None,
     title: str,
     truth: Mapping[str, float] | None = None,
+    written: Sequence[str] = (),
 ):
-    """A figure: films and note, bars of every finding, and one heat map over the first film for each label given.
+    """A figure: films and note, bars of every finding, one heat map over the first film for each label given, and
+    below them what was `written`, a paragraph each.
 
     `truth` puts a mark beside the bars of findings that are known to be there.
     """
     from matplotlib.figure import Figure
 
     columns = max(3, len(heatmaps))
-    figure = Figure(figsize=(3.1 * columns, 7.6), layout="constrained")
+    lines = [line for text in written for line in textwrap.wrap(text, _LETTERS_A_COLUMN * columns)]
+    text_in = _LINE_IN * (len(lines) + 1) if lines else 0.0
+    figure = Figure(figsize=(3.1 * columns, _PICTURES_IN + text_in), layout="constrained")
     figure.suptitle(title, fontsize=11, x=0.01, ha="left")
-    top, bottom = figure.subfigures(2, 1, height_ratios=(1.15, 1))  # type: ignore[misc]
+    heights = [_PICTURES_IN * share for share in (0.535, 0.465)] + [text_in] * bool(lines)
+    top, bottom, *below = figure.subfigures(len(heights), 1, height_ratios=heights)  # type: ignore[misc]
+    for place in below:
+        place.text(0.012, 1.0, "\n".join(lines), fontsize=10, va="top", ha="left", linespacing=1.35)
     places = top.subplots(1, len(films) + 1, width_ratios=[1] * len(films) + [1.5], squeeze=False)[0]
     for place, film in zip(places, films, strict=False):
-        _show(place, film)
+        show_film(place, film)
         place.set_title(film.view, fontsize=9)
     _bars(places[-1], bars, truth or {})
     places[0].set_xlabel(_wrapped(note), fontsize=8, loc="left")
     for place, (label, maps) in zip(bottom.subplots(1, columns, squeeze=False)[0], heatmaps.items(), strict=False):
-        _show(place, films[0])
-        heat = _cropped(films[0], salience(maps[0], films[0].placement.px))
+        show_film(place, films[0])
+        heat = cropped(films[0], salience(maps[0], films[0].placement.px))
         place.imshow(heat, cmap="inferno", alpha=0.65 * heat, vmin=0, vmax=1, interpolation="bilinear")
         place.set_title(f"{label}: where it was read", fontsize=9)
     for place in bottom.axes[len(heatmaps) :]:
@@ -61,14 +70,15 @@ def overview(
     return figure
 
 
-def _show(place, film: Film) -> None:
-    place.imshow(_cropped(film, film.pixels), cmap="gray", vmin=0, vmax=255)
+def show_film(place, film: Film) -> None:
+    """Draw a film into the axes `place`, without ticks or frame."""
+    place.imshow(cropped(film, film.pixels), cmap="gray", vmin=0, vmax=255)
     place.set(xticks=[], yticks=[])
     for spine in place.spines.values():
         spine.set_visible(False)
 
 
-def _cropped(film: Film, square: np.ndarray) -> np.ndarray:
+def cropped(film: Film, square: np.ndarray) -> np.ndarray:
     """The film without the padding that made it square."""
     placement = film.placement
     height, width = round(placement.height * placement.scale), round(placement.width * placement.scale)

@@ -17,7 +17,7 @@ import torch
 from torch import nn
 
 from medley.core.errors import MedleyError
-from medley.encoders.vision2d import VisionTower
+from medley.encoders.pooled import PatchTower, patch_tower
 from medley.explain.surface import FilmBatch, FilmModel, by_study, pick
 
 
@@ -36,7 +36,7 @@ def rollout_maps(model: FilmModel, batch: FilmBatch, columns_BK: torch.Tensor) -
 
     Raises MedleyError for a tower without attention over all of its tokens.
     """
-    tower = model.vision
+    tower = patch_tower(model.vision)
     with torch.no_grad(), recorded_attention(tower) as attentions:
         looked_BKVhw = pick(model(batch).maps_BCVhw.float(), columns_BK)
     height, width = tower.grid
@@ -53,7 +53,7 @@ def rollout_maps(model: FilmModel, batch: FilmBatch, columns_BK: torch.Tensor) -
 
 
 @contextmanager
-def recorded_attention(tower: VisionTower) -> Iterator[list[torch.Tensor]]:
+def recorded_attention(tower: PatchTower) -> Iterator[list[torch.Tensor]]:
     """The attention [F, heads, T, T] of each block of what runs inside, in order; the fused kernel is off meanwhile."""
     found: list[torch.Tensor] = []
     with _of_timm(tower, found) if tower.is_timm else _of_hugging_face(tower, found):
@@ -61,7 +61,7 @@ def recorded_attention(tower: VisionTower) -> Iterator[list[torch.Tensor]]:
 
 
 @contextmanager
-def _of_timm(tower: VisionTower, found: list[torch.Tensor]) -> Iterator[None]:
+def _of_timm(tower: PatchTower, found: list[torch.Tensor]) -> Iterator[None]:
     layers = [module for module in tower.modules() if hasattr(module, "fused_attn") and hasattr(module, "attn_drop")]
     _require(layers, tower)
     fused = [layer.fused_attn for layer in layers]
@@ -82,8 +82,9 @@ def _of_timm(tower: VisionTower, found: list[torch.Tensor]) -> Iterator[None]:
 
 
 @contextmanager
-def _of_hugging_face(tower: VisionTower, found: list[torch.Tensor]) -> Iterator[None]:
-    layers = [module for module in tower.modules() if type(module).__name__.endswith("Attention")]
+def _of_hugging_face(tower: PatchTower, found: list[torch.Tensor]) -> Iterator[None]:
+    own = [module for module in tower.modules() if not isinstance(module, nn.MultiheadAttention)]  # that of a pool
+    layers = [module for module in own if type(module).__name__.endswith("Attention")]
     _require(layers, tower)
     backbone: Any = tower.backbone
     was = backbone.config._attn_implementation  # the public setter has no getter
@@ -99,7 +100,7 @@ def _of_hugging_face(tower: VisionTower, found: list[torch.Tensor]) -> Iterator[
             handle.remove()
 
 
-def _require(layers: Sequence[nn.Module], tower: VisionTower) -> None:
+def _require(layers: Sequence[nn.Module], tower: PatchTower) -> None:
     if not layers:
         raise MedleyError(
             f"rollout follows the attention of a ViT; this vision tower, {type(tower.backbone).__name__}, is a CNN and "

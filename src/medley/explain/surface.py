@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 import torch
 
-from medley.encoders.vision2d import VisionTower
+from medley.encoders.pooled import Tower
 
 
 class FilmBatch(Protocol):
@@ -34,7 +34,7 @@ class FilmOutput(Protocol):
 class FilmModel(Protocol):
     """A family's model. The tower meets the real films alone, in the order of `films_BV1HW[is_film_BV]`."""
 
-    vision: VisionTower
+    vision: Tower
 
     def __call__(self, batch: Any) -> Any: ...
 

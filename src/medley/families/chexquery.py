@@ -61,7 +61,7 @@ from medley.fusion.gate import GatedPooling
 from medley.fusion.queries import LabelQueries
 from medley.fusion.views import side_by_side
 from medley.losses.multilabel import bce, masked_sum
-from medley.losses.regions import attention_sum, known_regions, on_grid
+from medley.losses.regions import attention_sum, known_regions, seen_sums
 from medley.losses.tokens import token_sum
 
 # of the system it follows; there they weighed other labels than they named
@@ -182,17 +182,27 @@ class Batch:
 
 @dataclass(frozen=True)
 class Output:
-    """What was found, and two questions that cost a pass of the decoder and are asked only where a loss needs them."""
+    """What was found, and questions that cost a pass and are asked only where a loss or an explanation needs them."""
 
     logits_BC: torch.Tensor  # of the auxiliary findings
     maps_BQVhw: torch.Tensor  # share of each query's attention on each patch
     gate_B: torch.Tensor  # how much the decoder hears of the whole film against what the queries found
     memory_BMD: torch.Tensor  # what the decoder reads
     is_memory_BM: torch.Tensor
+    looked: Callable[[], torch.Tensor]  # how much each pooled token read of each query, [B, K, Q]; for explaining
     words: Callable[[], torch.Tensor]  # logits [B, T, S] of the report, from the film
     recalled: Callable[[], torch.Tensor]  # logits [B, T, S] of the report, from half of its own words (stage `towers`)
     seen: tuple[torch.Tensor, torch.Tensor] | None  # logits [F, C] a film and [F, P, R] a patch (stage `towers`)
     training: bool
+
+    @property
+    def maps_BCVhw(self) -> torch.Tensor:
+        """Those of the conditions' queries."""
+        return self.maps_BQVhw[:, : self.logits_BC.shape[1]]
+
+    def binary(self, head: str) -> torch.Tensor:
+        """Log-odds [B, C] of the findings beside the report: there is one head, `fused`."""
+        return self.logits_BC
 
 
 class CheXQueryProcessor:
@@ -257,28 +267,20 @@ class CheXQueryProcessor:
 
     def evidence(self, output: Output, studies: Sequence[Study]) -> list[Evidence]:
         """Where each finding's query looked. Words have no share: the indication is read by the decoder alone."""
-        maps_BQVhw = output.maps_BQVhw.detach().float().cpu().numpy()
+        maps_BCVhw = output.maps_BCVhw.detach().float().cpu().numpy()
+        words: dict[str, dict[str, float]] = {name: {} for name in self.labels}
         return [
-            Evidence(
-                {name: tuple(maps_BQVhw[b, c, : len(study.films)]) for c, name in enumerate(self.labels)},
-                {name: {} for name in self.labels},
-            )
-            for b, study in enumerate(studies)
+            Evidence({name: tuple(maps_CVhw[c, : len(study.films)]) for c, name in enumerate(self.labels)}, words)
+            for study, maps_CVhw in zip(studies, maps_BCVhw, strict=True)
         ]
 
     def predictions(self, output: Output, studies: Sequence[Study]) -> list[Prediction]:
         """The auxiliary findings; the text is written by `write_reports`."""
-        p_BC = output.logits_BC.detach().float().sigmoid().cpu().numpy()
-        gate_B = output.gate_B.detach().float().tolist()
+        p_BC, gate_B = output.logits_BC.detach().float().sigmoid(), output.gate_B.detach().float()
+        scores_B = [dict(zip(self.labels, p_C, strict=True)) for p_C in p_BC.tolist()]
         return [
-            Prediction(
-                study.case.case_id,
-                study.case.patient_id,
-                FAMILY.task,
-                scores=dict(zip(self.labels, p_BC[b].tolist(), strict=True)),
-                extra={"gate": gate_B[b]},
-            )
-            for b, study in enumerate(studies)
+            Prediction(study.case.case_id, study.case.patient_id, FAMILY.task, scores=scores, extra={"gate": gate})
+            for study, scores, gate in zip(studies, scores_B, gate_B.tolist(), strict=True)
         ]
 
     def save(self, folder: Path) -> None:
@@ -343,13 +345,13 @@ class CheXQuery(nn.Module):
         logits_BC = self.findings(states_BQD[:, : -len(ANATOMY)])
         tokens_BKD, gate_B = self.fusion(whole_BD, states_BQD)
         memory_BMD, is_memory_BM = self._memory(tokens_BKD, batch)
-        views, grid = batch.films_BV1HW.shape[1], self.vision.grid
         return Output(
             logits_BC=logits_BC,
-            maps_BQVhw=maps_BQP.unflatten(-1, (views, *grid)),
+            maps_BQVhw=maps_BQP.unflatten(-1, (-1, *self.vision.grid)),
             gate_B=gate_B,
             memory_BMD=memory_BMD,
             is_memory_BM=is_memory_BM,
+            looked=partial(self.fusion.looked, states_BQD),
             words=partial(self.decoder, memory_BMD, is_memory_BM, batch.words_BT),
             recalled=partial(self._recalled, batch),
             seen=(self.towers["film"](whole_FD), self.towers["patch"](patches_FND)) if self.learns_to_see else None,
@@ -407,11 +409,7 @@ def _sums(
         found["regions"] = attention_sum(output.maps_BQVhw[:, anatomy], places_BVRrr[:, :, anatomy])
     if output.seen is not None and "recall" in terms:
         found["recall"] = token_sum(output.recalled(), says_BT, says_BT != NOT_SAID)
-        film_FC, patch_FPR = output.seen
-        targets_FC = targets_BC[:, None].expand(-1, batch.is_film_BV.shape[1], -1)[batch.is_film_BV]
-        found["film"] = masked_sum(bce, film_FC, targets_FC)
-        places_FRhw = on_grid(places_BVRrr, output.maps_BQVhw.shape[-2:])[batch.is_film_BV]
-        found["patch"] = masked_sum(bce, patch_FPR.transpose(1, 2), places_FRhw.flatten(2))
+        found |= seen_sums(*output.seen, targets_BC, places_BVRrr, batch.is_film_BV, output.maps_BQVhw.shape[-2:])
     return found
 
 

@@ -39,3 +39,8 @@ class GatedPooling(nn.Module):
         pooled_BKD = self.norm_pooled(self.out(queries_BKD + read_BKD))
         whole_B1D, gate_B11 = self.norm_whole(whole_BD)[:, None], gate_B[:, None, None]
         return torch.cat([2 * gate_B11 * whole_B1D, 2 * (1 - gate_B11) * pooled_BKD], dim=1), gate_B
+
+    def looked(self, states_BQD: torch.Tensor) -> torch.Tensor:
+        """How much each pooled token read of each state, [B, K, Q], the mean of the heads; rows sum to 1."""
+        queries_BKD = self.queries_KD.expand(len(states_BQD), -1, -1)
+        return self.attention(queries_BKD, states_BQD, states_BQD)[1]

@@ -10,6 +10,8 @@ from collections.abc import Sequence
 import torch
 import torch.nn.functional as F
 
+from medley.losses.multilabel import bce, masked_sum
+
 
 def on_grid(places_BVRrr: torch.Tensor, grid: Sequence[int]) -> torch.Tensor:
     """Shares of kept cells as shares of patches, [B, V, R, h, w]; not known where a cell is not."""
@@ -33,6 +35,24 @@ def attention_sum(maps_BRVhw: torch.Tensor, places_BVRrr: torch.Tensor) -> torch
     wanted_NP = wanted_NP / wanted_NP.sum(-1, keepdim=True)
     said_NP = maps_BRVhw.flatten(2)[known_BR].float().clamp(min=1e-8).log()
     return F.kl_div(said_NP, wanted_NP, reduction="sum")
+
+
+def seen_sums(
+    film_FC: torch.Tensor,
+    patch_FPR: torch.Tensor,
+    targets_BC: torch.Tensor,
+    places_BVRrr: torch.Tensor,
+    is_film_BV: torch.Tensor,
+    grid: Sequence[int],
+) -> dict[str, torch.Tensor]:
+    """Sums of what a tower alone makes of single films: `film`, the findings of each, and `patch`, which regions cover
+    each patch. F films that there are, C labels; what is not known is left out."""
+    targets_FC = targets_BC[:, None].expand(-1, is_film_BV.shape[1], -1)[is_film_BV]
+    places_FRhw = on_grid(places_BVRrr, grid)[is_film_BV]
+    return {
+        "film": masked_sum(bce, film_FC, targets_FC),
+        "patch": masked_sum(bce, patch_FPR.transpose(1, 2), places_FRhw.flatten(2)),
+    }
 
 
 def known_regions(places: torch.Tensor) -> torch.Tensor:

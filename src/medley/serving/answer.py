@@ -12,6 +12,7 @@ from medley.core.records import Evidence, Film, Prediction
 from medley.evaluation.fitted.calibration import Calibration
 from medley.evaluation.fitted.thresholds import Thresholds
 from medley.explain.attention import salience
+from medley.serving.consistency import flags_of
 from medley.serving.reasoning import UNLIKELY, band_of, differential, gather_evidence
 from medley.serving.schemas import Answer, ReadFilm
 from medley.serving.zones import zone_of
@@ -53,6 +54,7 @@ def make_answer(
         warnings=(*remarks, *_warnings(films, model)),
         model=model,
         heatmaps=evidence.maps,
+        flags=flags_of(prediction.hypothesis, prediction.scores, cuts),
     )
 
 
@@ -98,6 +100,19 @@ def unread_warnings(unread: Sequence[str], films: Sequence[ReadFilm]) -> Iterabl
         yield f"answered without a film of this study: {reason}"
     if unread and all(film.view == "LATERAL" for film in films):
         yield "no frontal film of this study was read: the answer is of a lateral film alone"
+
+
+def views_warnings(groups: Sequence[Sequence[ReadFilm]], views: int, writes: bool) -> Iterable[str]:
+    """What the answer is of, where it is not of one group of as many films as the model reads together (`views`)."""
+    if len(groups) > 1:
+        films = sum(map(len, groups))
+        yield f"{films} films are not read all together but in {len(groups)} groups: each finding pools the groups"
+        if writes:
+            read = " and ".join(str(one.quality["file"]) for one in groups[0])
+            yield f"the report was written from {read} alone, not from the other films of this study"
+    elif len(groups[0]) < views:
+        lacking = "frontal" if groups[0][0].view == "LATERAL" else "lateral"
+        yield f"one film: this model reads a frontal and a lateral film of a study together, and had no {lacking} one"
 
 
 def model_warnings(model: Mapping[str, Any]) -> Iterable[str]:

@@ -18,7 +18,8 @@ _STAND_IN = "?"
 
 
 def draw_answer(answer: Answer, note: str | None, truth: Mapping[str, float] | None = None) -> bytes:
-    """PNG: films, note, bars with thresholds, and heat maps of the findings that come nearest to their thresholds.
+    """PNG: films, note, bars with thresholds, heat maps of the findings that come nearest to their thresholds, and the
+    report where one was written.
 
     Characters that the font lacks are drawn as a question mark (see `not_drawn`).
     """
@@ -33,10 +34,16 @@ def draw_answer(answer: Answer, note: str | None, truth: Mapping[str, float] | N
         None if note is None else _drawn(note),
         _drawn(answer.prediction.case_id),
         truth and {_drawn(label): value for label, value in truth.items()},
+        [_drawn(line) for line in _written(answer)],
     )
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=100)
     return buffer.getvalue()
+
+
+def _written(answer: Answer) -> list[str]:
+    sections = [f"{name.capitalize()}: {text}" for name, text in answer.prediction.hypothesis.items()]
+    return sections + [f"Look again: {flag.sentence}." for flag in answer.flags]
 
 
 def save_answer_picture(answer: Answer, note: str | None, path: Path) -> Answer:

@@ -23,7 +23,7 @@ from medley.data.preprocess.quality import film_quality, other_subject
 from medley.data.source import batches, group_views
 from medley.evaluation.fitted.calibration import Calibration
 from medley.evaluation.fitted.thresholds import Thresholds
-from medley.serving.answer import make_answer, unread_warnings
+from medley.serving.answer import make_answer, unread_warnings, views_warnings
 from medley.serving.run_folder import NO_THRESHOLDS, open_run
 from medley.serving.schemas import Answer, ReadFilm, Skipped
 from medley.training.data import aggregate
@@ -106,6 +106,28 @@ class Predictor:
     @property
     def labels(self) -> tuple[str, ...]:
         return self.processor.labels
+
+    @property
+    def sections(self) -> tuple[str, ...]:
+        """The sections of a report that it writes, in order; none where its family does not write."""
+        return tuple(self.recipe.model["sections"]) if self.writes else ()
+
+    @property
+    def writes(self) -> bool:
+        """Whether it writes reports."""
+        return self.family.write is not None
+
+    @property
+    def cuts(self) -> dict[str, float | None]:
+        """The threshold of each label's finding; None where none is fitted."""
+        if self.thresholds is None:
+            return dict.fromkeys(self.labels)
+        return {label: self.thresholds.of("fused", label)[0] for label in self.labels}
+
+    @property
+    def reads_notes(self) -> bool:
+        """Whether a note can change its answer."""
+        return self.recipe.model["note_tokens"] > 0
 
     def predict(self, study: str | Path | Sequence[str | Path], text: str | None = None) -> Answer:
         """Answer one study (see `Request`) from those of its films that can be read; the answer warns of the others.
@@ -190,14 +212,14 @@ class Predictor:
         whole = aggregate(predictions, self.recipe.evaluate.aggregation)
         maps = {name: tuple(m for part in evidence for m in part.maps[name]) for name in self.labels}
         remarks = list(unread_warnings(opened.unread, films))
-        if len(films) > self.processor.views:
-            views = self.processor.views
-            remarks.append(f"{len(films)} films, of which {views} are read at a time: the answer pools the groups")
-        if opened.note and (cut := self.processor.cut_words(opened.note)):
+        remarks += views_warnings(opened.groups, self.processor.views, self.writes)
+        if opened.note and not self.reads_notes:
+            remarks.append("this model reads no notes: the answer is of the films alone")
+        elif opened.note and (cut := self.processor.cut_words(opened.note)):
             remarks.append(f"the note is long: its last {cut} tokens were not read")
         if self.thresholds is None:
             remarks.append(self.unfitted)
-        pooled, has_note = Evidence(maps, evidence[0].words), opened.note is not None
+        pooled, has_note = Evidence(maps, evidence[0].words), opened.note is not None and self.reads_notes
         answer = make_answer(whole, films, pooled, self.thresholds, self.calibration, has_note, self.facts, remarks)
         return replace(answer, unread=opened.unread)
 
@@ -209,9 +231,10 @@ class Predictor:
         return self._written(output, studies), self.processor.evidence(output, studies)
 
     @torch.inference_mode()
-    def predictions(self, studies: Sequence[Study]) -> list[Prediction]:
-        """Predictions alone, as one batch."""
-        return self._written(self.model(to_device(self.processor(studies), self.device)), studies)
+    def predictions(self, studies: Sequence[Study], write: bool = True) -> list[Prediction]:
+        """Predictions alone, as one batch; without `write` no report is written, which takes most of the time."""
+        output = self.model(to_device(self.processor(studies), self.device))
+        return self._written(output, studies) if write else self.processor.predictions(output, studies)
 
     def _written(self, output: Any, studies: Sequence[Study]) -> list[Prediction]:
         """Predictions with the report of each study, where the family writes."""

@@ -27,7 +27,7 @@ LIKELY, POSSIBLE, UNLIKELY = "likely", "possible", "unlikely"
 _BAND_ODDS = 2.0
 _NOTE_MATTERS = 0.02  # a smaller change by the note is called none
 _TOKEN_CHARS = 24
-_UNFITTED = 0.5
+UNFITTED = 0.5
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class FindingEvidence:
     @property
     def positive(self) -> bool:
         """Whether the probability reaches the threshold."""
-        return self.probability >= (_UNFITTED if self.threshold is None else self.threshold)
+        return self.probability >= (UNFITTED if self.threshold is None else self.threshold)
 
     @property
     def side(self) -> str | None:
@@ -68,7 +68,7 @@ class Differential:
 
 def band_of(probability: float, threshold: float | None) -> str:
     """likely where the odds are at least twice the threshold's, possible from half of them, else unlikely."""
-    threshold = _UNFITTED if threshold is None else threshold
+    threshold = UNFITTED if threshold is None else threshold
     high, low = probability * (1.0 - threshold), threshold * (1.0 - probability)  # odds ratio without a division
     if high >= _BAND_ODDS * low:
         return LIKELY if probability > 0 else UNLIKELY
@@ -204,7 +204,7 @@ def _would_change(finding: FindingEvidence, threshold: str, away: str) -> str:
 
 
 def _cut(finding: FindingEvidence) -> float:
-    return _UNFITTED if finding.threshold is None else finding.threshold
+    return UNFITTED if finding.threshold is None else finding.threshold
 
 
 def _apart(probability: float, threshold: float) -> tuple[str, str, str]:

@@ -16,7 +16,7 @@ from medley.core.config import read_yaml
 from medley.core.errors import MedleyError
 from medley.core.family import Family, Processor
 from medley.core.files import read_json, sha256
-from medley.core.weights import WEIGHTS, resolve
+from medley.core.weights import WEIGHTS, read_facts, resolve
 from medley.evaluation.fitted.calibration import Calibration
 from medley.evaluation.fitted.thresholds import Thresholds
 from medley.families import get_family
@@ -45,7 +45,9 @@ def open_run(run: str | Path, unfinished: bool = False) -> OpenRun:
     folder = resolve(run)
     if not (folder / "config.yaml").is_file():
         raise MedleyError(f"{folder} holds no config.yaml: it is no run of `medley train`")
-    recipe = resolve_recipe(read_yaml(folder / "config.yaml"), str(folder / "config.yaml"))
+    document = read_yaml(folder / "config.yaml")
+    _check_family(folder, document.get("family"))
+    recipe = resolve_recipe(document, str(folder / "config.yaml"))
     family = get_family(recipe.family)
     config = family_config(recipe, family)
     if not (folder / "processor").is_dir():
@@ -75,9 +77,21 @@ def open_run(run: str | Path, unfinished: bool = False) -> OpenRun:
         "notes_audit": notes_audit(folder),
         "leaky": data.get("leaky", False),  # its notes gave the labels away; runs from before the audit do not say
         "label_policy": data["label_policy"],
+        "anatomy_known": data.get("anatomy_known"),  # training studies that show where parts of the body lie
         "hierarchy_holds": data.get("hierarchy_holds", True),
     }
     return OpenRun(family, recipe, processor, model, thresholds, calibration, unfitted, facts)
+
+
+def _check_family(folder: Path, family: Any) -> None:
+    """Refuse weights that a model of another family left in this folder, before anything is read by their names."""
+    for weights in sorted(folder.glob(f"*/{WEIGHTS}")) if family is not None else ():
+        of = read_facts(weights).get("family", family)
+        if of != family:
+            raise MedleyError(
+                f"{weights} is of the family {of}, and the run's config.yaml says {family}: weights of one family are "
+                "not read by another; name the run that they belong to"
+            )
 
 
 def _where_it_stopped(stages: list[Path]) -> str | None:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from medley.core.records import Film, Prediction
+from medley.serving.consistency import Flag
 from medley.serving.reasoning import Differential, FindingEvidence
 
 
@@ -38,6 +39,7 @@ class Answer:
     model: Mapping[str, Any]
     heatmaps: Mapping[str, tuple[np.ndarray, ...]]
     picture: str | None = None  # where its picture was saved, relative to the folder of the answers
+    flags: tuple[Flag, ...] = ()  # where the written report and the findings beside it part
     unread: tuple[str, ...] = ()  # why other films of the study are not among `films`
 
     def as_json(self) -> dict[str, Any]:
@@ -65,7 +67,7 @@ class Answer:
                 )
             ],
             "differential_text": self.differential.text,
-            **({"report": dict(self.prediction.hypothesis)} if self.prediction.hypothesis else {}),
+            **(self._report() if self.prediction.hypothesis else {}),
             "evidence": {
                 "picture": self.picture,
                 "top_note_words": {f.label: list(f.top_note_tokens) for f in self.findings if f.top_note_tokens},
@@ -74,6 +76,14 @@ class Answer:
             "films_not_read": list(self.unread),
             "warnings": list(self.warnings),
             "model": {"version" if key == "medley" else key: value for key, value in self.model.items()},
+        }
+
+    def _report(self) -> dict[str, Any]:
+        """What was written, how sure the model was of each sentence, and where the findings say something else."""
+        return {
+            "report": dict(self.prediction.hypothesis),
+            "sentence_confidence": self.prediction.extra.get("sentence_confidence", {}),
+            "consistency": [flag.as_json() for flag in self.flags],
         }
 
     def _label(self, finding: FindingEvidence) -> dict[str, Any]:

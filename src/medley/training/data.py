@@ -107,7 +107,8 @@ def aggregate(group: Sequence[Prediction], how: str) -> Prediction:
     """The study's prediction from those of its groups of films: the `mean` or the `max` of each probability.
 
     With `max` a finding is there if any film shows it, and so there is no finding only if every film shows none: the
-    least of its probabilities.
+    least of its probabilities. Texts cannot be pooled: report and `extra` are those of the first group, which holds the
+    first frontal film and the first lateral one.
     """
     if len(group) == 1:
         return group[0]

@@ -290,6 +290,7 @@ def _write_data_facts(run: Path, recipe: Recipe, source: Source, leaky: bool) ->
         "sizes": {part: len(cases) for part, cases in source.parts.items()},
         "films_left_out": len(source.unreadable),
         "synthetic": all(case.synthetic for case in source.table.cases),
+        "anatomy_known": sum("anatomy" in case.truth for case in source.parts["train"]),
         "train_patients": len({case.patient_id for case in source.parts["train"]}),
     }
     path = run / "data.json"

@@ -79,7 +79,8 @@ def test_all_files_and_nothing_else(make, tmp_path: Path) -> None:
     assert write_scorecard(card, tmp_path / "out", predictions) == tmp_path / "out" / "scorecard.html"
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == FILES
     content = json.loads((tmp_path / "out" / "scorecard.json").read_text())
-    shape = ["task", "protocol", "provenance", "metrics", "floors", "per_label", "subgroups", "warnings"]
+    shape = ["task", "protocol", "provenance", "metrics", "floors", "ceilings", "per_label"]
+    shape += ["subgroups", "warnings"]
     assert list(content) == shape
     assert set(content["metrics"]["auroc_macro"]) == {"value", "ci95", "n", "error"}
     assert read_scorecard(tmp_path / "out") == card

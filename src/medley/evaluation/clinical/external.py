@@ -36,7 +36,7 @@ from medley.core.errors import MedleyError
 from medley.core.files import write_text
 from medley.evaluation import statistics
 from medley.evaluation.ranking import ratio
-from medley.evaluation.statistics import Metric, with_interval
+from medley.evaluation.statistics import NO_RESAMPLES, Metric, with_interval
 
 TIMEOUT_S = 4 * 3600.0
 _OURS = ("PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV")  # of our environment; the scorer's interpreter has its own
@@ -72,15 +72,20 @@ class ExternalScores:
         return metrics
 
     def metrics(self, patient_ids: Sequence[str], *, resamples: int, seed: int) -> dict[str, Metric]:
-        """The means over reports with their patient-clustered intervals; null where the scorer failed for a report."""
+        """The means over reports with their patient-clustered intervals; null where the scorer failed for a report.
+
+        `resamples` 0: no intervals.
+        """
         of_weights = self.statistics()
         points = of_weights(np.ones((len(patient_ids), 1)))
-        samples = statistics.bootstrap(of_weights, patient_ids, resamples=resamples, seed=seed)
+        samples = statistics.bootstrap(of_weights, patient_ids, resamples=resamples, seed=seed) if resamples else {}
         n, n_patients = len(patient_ids), len(set(patient_ids))
         found = {}
         for name, (value,) in points.items():
             if np.isnan(value):
                 found[name] = Metric(None, None, n, self._why(name))
+            elif not samples:
+                found[name] = Metric(float(value), None, n, NO_RESAMPLES)
             else:
                 found[name] = with_interval(float(value), samples[name], n=n, n_patients=n_patients)
         return found

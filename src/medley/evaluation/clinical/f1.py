@@ -67,6 +67,12 @@ def clinical_f1(counts: Counts, support_of: Counts | None = None) -> Weighted:
     return metrics
 
 
+def example_f1(counts: Counts, group: str = "14") -> np.ndarray:
+    """F1 of each report's label sets [N], of which the `clinical_f1_example` is the mean; nan where it has none."""
+    f1_N, has_one_N = _examples(counts, counts.columns(GROUPS[group]))
+    return np.where(has_one_N > 0, f1_N, np.nan)
+
+
 def macro_columns(counts: Counts, group: str) -> tuple[list[int], dict[str, str]]:
     """The columns of a group's macro average, and its labels that are left out, with the reason."""
     columns = counts.columns(GROUPS[group])

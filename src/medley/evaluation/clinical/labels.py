@@ -39,7 +39,8 @@ class ReportLabels:
     said: tuple[Labels, ...]
     true_sides: tuple[Mapping[str, str], ...]
     said_sides: tuple[Mapping[str, str], ...]
-    truth: str
+    truth: str  # `table` or `reference text`, of the labels
+    truth_of_sides: str  # the same, of the sides
     labeler: str
     remarks: tuple[str, ...]
 
@@ -119,14 +120,16 @@ def read_labels(
     references = [join_sections(one.reference) for one in kept]
     # a case table, ours and CheXpert's human labels alike, counts a device as a finding: No Finding follows it there
     read = _reader(labeler or _labeler(device_is_finding=truth == TABLE))
+    sides, truth_of_sides = _true_sides(kept, references)
     return ReportLabels(
         case_ids=tuple(one.case_id for one in kept),
         patient_ids=tuple(one.patient_id for one in kept),
         truths=tuple(read(references) if truth == TEXT else [_table_labels(one) for one in kept]),
         said=tuple(read(hypotheses)),
-        true_sides=tuple(_true_sides(kept, references)),
+        true_sides=tuple(sides),
         said_sides=tuple(map(side_text, hypotheses)),
         truth=truth,
+        truth_of_sides=truth_of_sides,
         labeler=named,
         remarks=tuple(remarks),
     )
@@ -156,8 +159,8 @@ def _table_labels(prediction: Prediction) -> Labels:
     return {name: prediction.labels.get(name) for name in CHEXPERT_14}
 
 
-def _true_sides(predictions: Sequence[Prediction], references: Sequence[str]) -> list[Mapping[str, str]]:
+def _true_sides(predictions: Sequence[Prediction], references: Sequence[str]) -> tuple[list[Mapping[str, str]], str]:
     """The sides that the truth of every prediction tells, or, where not every one does, those of the references."""
     told = [true_sides(one.truth, f"case '{one.case_id}'") for one in predictions]
     known = [sides for sides in told if sides is not None]
-    return [*known] if len(known) == len(told) else [side_text(text) for text in references]
+    return ([*known], TABLE) if len(known) == len(told) else ([side_text(text) for text in references], TEXT)

@@ -20,10 +20,9 @@ from medley.evaluation.clinical.counts import Counts
 from medley.evaluation.clinical.f1 import PER_LABEL, macro_columns, support, why_undefined
 from medley.evaluation.clinical.labels import UNCERTAIN_AS, ReportLabels
 from medley.evaluation.clinical.laterality import laterality_counts
-from medley.evaluation.statistics import Metric, with_interval
+from medley.evaluation.statistics import NO_RESAMPLES, Metric, with_interval
 
 LATERALITY = "laterality_accuracy"
-NO_RESAMPLES = "no interval: no resamples were asked for"
 DEFINITIONS = (
     "clinical/1: labels of texts are read by medley.language.labeler unless `labeler` names another; never mentioned "
     "counts as absent; macro: mean over labels with 10 positives and 10 negatives; published: over all, 0 where a "

@@ -14,9 +14,8 @@ from medley.evaluation.classification import MIN_SUPPORT
 from medley.evaluation.findings.metrics import Values
 from medley.evaluation.fitted.usable import Fits
 from medley.evaluation.predictions.arrays import Table
-from medley.evaluation.statistics import Metric, with_interval
+from medley.evaluation.statistics import NO_RESAMPLES, Metric, with_interval
 
-NO_RESAMPLES = "no interval: no resamples were asked for"
 Metrics = dict[tuple[str | None, str], Metric]  # (label, or None for an average; metric)
 
 _NEED_POSITIVES = ("auroc", "ap", "f1", "recall", "mcc")

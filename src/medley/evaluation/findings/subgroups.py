@@ -23,11 +23,11 @@ from medley.evaluation import statistics
 from medley.evaluation.classification import macro_labels
 from medley.evaluation.findings.labels import mean_reference, proportions
 from medley.evaluation.findings.metrics import Values, Weighted, fitted_metrics, ranked_metrics
-from medley.evaluation.findings.reasons import NO_RESAMPLES, as_metrics
+from medley.evaluation.findings.reasons import as_metrics
 from medley.evaluation.fitted.usable import Fits, no_fits
 from medley.evaluation.predictions.arrays import Table
 from medley.evaluation.scorecard.card import Axis, Gap, Subgroup
-from medley.evaluation.statistics import Metric
+from medley.evaluation.statistics import NO_RESAMPLES, Metric
 
 AGE_BANDS = {"0-17": 18, "18-39": 40, "40-59": 60, "60-79": 80, "80+": 121}  # band -> the first age beyond it
 SMALL = 50  # studies: smaller subgroups are shown, with a warning, and held against no other

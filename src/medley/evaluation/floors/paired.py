@@ -17,12 +17,11 @@ from medley.core.errors import MedleyError
 from medley.core.records import Prediction
 from medley.evaluation import statistics
 from medley.evaluation.classification import macro_labels
-from medley.evaluation.findings.reasons import NO_RESAMPLES
 from medley.evaluation.floors.simple import Floor, floor_of
 from medley.evaluation.predictions.arrays import FUSED, head_tables
 from medley.evaluation.ranking import auroc_of, rank
 from medley.evaluation.scorecard.card import LabelScores, Scorecard
-from medley.evaluation.statistics import Metric
+from medley.evaluation.statistics import NO_RESAMPLES, Metric
 
 DELTA = "fused_minus_"
 AUROC = "auroc_macro"
@@ -84,13 +83,18 @@ def with_floors(card: Scorecard, paired: PairedFloors, absent: Mapping[str, str]
     )
 
 
-def _matched(name: str, predictions: Sequence[Prediction], lines: Sequence[Prediction]) -> list[Prediction]:
-    """The floor's lines in the order of the system's."""
+def in_order_of(predictions: Sequence[Prediction], name: str, lines: Sequence[Prediction]) -> list[Prediction]:
+    """The lines of the floor `name` in the order of the system's. Raises MedleyError for other cases."""
     by_case = {line.case_id: line for line in lines}
     if odd := {prediction.case_id for prediction in predictions} ^ set(by_case):
         has = "has" if min(odd) in by_case else "lacks"
         raise MedleyError(f"floor {name} {has} case '{min(odd)}', unlike the system: both answer the same cases")
-    matched = [by_case[prediction.case_id] for prediction in predictions]
+    return [by_case[prediction.case_id] for prediction in predictions]
+
+
+def _matched(name: str, predictions: Sequence[Prediction], lines: Sequence[Prediction]) -> list[Prediction]:
+    """The same, of floors of findings: with the system's labels."""
+    matched = in_order_of(predictions, name, lines)
     for prediction, line in zip(predictions, matched, strict=True):
         for label in line.scores:
             if prediction.labels.get(label) != line.labels.get(label) or label not in prediction.scores:

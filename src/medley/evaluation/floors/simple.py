@@ -9,7 +9,7 @@ is not defined.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -146,16 +146,25 @@ def neighbour_scores(train_films: np.ndarray, train_labels_NL: np.ndarray, test_
     """
     train_labels_NL = np.asarray(train_labels_NL, float)
     _one_row_a_film(train_films, train_labels_NL, "train")
-    train_NF, test_NF = _unit_length(thumbnails(train_films)), _unit_length(thumbnails(test_films))
     known_NL = ~np.isnan(train_labels_NL)
-    scores_NL = np.full((len(test_NF), train_labels_NL.shape[1]), np.nan)
-    for start in range(0, len(test_NF), NEIGHBOUR_CHUNK):
-        rows = slice(start, start + NEIGHBOUR_CHUNK)
-        alike = test_NF[rows] @ train_NF.T
+    found = []
+    for alike_KM in film_likeness(thumbnails(train_films), thumbnails(test_films)):
+        scores_KL = np.full((len(alike_KM), train_labels_NL.shape[1]), np.nan)
         for column in np.flatnonzero(known_NL.any(0)):
-            nearest = np.where(known_NL[:, column], alike, -np.inf).argmax(1)
-            scores_NL[rows, column] = train_labels_NL[nearest, column]
-    return scores_NL
+            nearest = np.where(known_NL[:, column], alike_KM, -np.inf).argmax(1)
+            scores_KL[:, column] = train_labels_NL[nearest, column]
+        found.append(scores_KL)
+    return np.concatenate(found)
+
+
+def film_likeness(train_MF: np.ndarray, test_NF: np.ndarray) -> Iterator[np.ndarray]:
+    """Correlations [K, M] of K thumbnails of the test films after the other with all of the train films' M.
+
+    No change of brightness or contrast moves them; a flat film is like none.
+    """
+    train_MF, test_NF = _unit_length(train_MF), _unit_length(test_NF)
+    for start in range(0, len(test_NF), NEIGHBOUR_CHUNK):
+        yield test_NF[start : start + NEIGHBOUR_CHUNK] @ train_MF.T
 
 
 def _unit_length(films_NF: np.ndarray) -> np.ndarray:

@@ -6,6 +6,7 @@ table's word is held against the predictions' own, and each way in which they do
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -16,13 +17,15 @@ import numpy as np
 from medley.core.counts import counted
 from medley.core.errors import MedleyError
 from medley.core.labels import canonical
-from medley.core.records import Case, Prediction
+from medley.core.records import Case, Prediction, target_sections
 from medley.data.cases import CaseTable, read_cases
 from medley.data.policies import LabelPolicy
 from medley.data.policies import apply as apply_policy
 from medley.data.source import DataConfig
 from medley.data.splits import PARTS, SplitManifest, read_splits
+from medley.evaluation.clinical.laterality import true_sides
 from medley.evaluation.scorecard.card import Protocol
+from medley.evaluation.text.sections import joined
 
 _NAMED = 3  # cases that an error names
 _VIEWS: Sequence[str] = DataConfig.model_fields["views"].default  # the first of them is the view of the study
@@ -83,13 +86,47 @@ class KnownCases:
         Raises MedleyError, naming the first cases, for cases that the table lacks or that are not of `part`, for
         another patient than the table's, and for a label that contradicts it.
         """
-        if not set(predictions[0].scores) & set(self.labels):
+        if predictions[0].scores and not set(predictions[0].scores) & set(self.labels):
             scored = ", ".join(predictions[0].scores)
             raise MedleyError(f"{where}: {self.table.path} shares no label with the predictions, which score {scored}")
         cases = self.table.by_id
         self._refuse_strangers(predictions, where)
         self._refuse_other_parts(predictions, part, where)
         return [self._joined(prediction, cases[prediction.case_id], where) for prediction in predictions]
+
+    def with_references(self, predictions: Sequence[Prediction]) -> tuple[list[Prediction], list[str]]:
+        """The predictions with the table's reports and sides as what is true, and remarks on what that changed.
+
+        Of a report those sections that some prediction writes; all of it where the study has none of them by name.
+        """
+        written, found, others, unwritten = (
+            {name for one in predictions for name in one.hypothesis},
+            [],
+            0,
+            Counter[str](),
+        )
+        for one in predictions:
+            case = self.table.by_id[one.case_id]
+            said = target_sections(case)
+            reference = {name: text for name, text in said.items() if name in written} or said
+            unwritten.update(set(said) - set(reference))
+            others += bool(one.reference) and joined(one.reference) != joined(reference)
+            sides = true_sides(case.truth, f"{self.table.path}: case '{case.case_id}'")
+            truth = one.truth if sides is None else {**one.truth, "sides": sides}
+            found.append(replace(one, reference=reference or one.reference, truth=truth))
+        remarks = [
+            f"the section '{name}' of {counted(n, 'reference')} is written by no prediction: left out"
+            for name, n in sorted(unwritten.items())
+        ]
+        if others:
+            remarks.append(
+                f"{counted(others, 'reference')} of the predictions unlike the table's: scored by the table's"
+            )
+        return found, remarks
+
+    def training(self) -> list[Case]:
+        """The cases of the training part; none without a split."""
+        return list(self.table.pick(self.manifest.parts["train"])) if self.manifest else []
 
     def lacking(self, predictions: Sequence[Prediction], part: str) -> list[str]:
         """The cases of the part that have no prediction; none without a split, which alone can tell."""

@@ -101,6 +101,10 @@ def _check_column(path: Path, column: str) -> None:
     wide = (len(parts) == 2 and column.startswith((SCORE, LABEL))) or (len(parts) == 3 and column.startswith(HEAD))
     if column in _NAMES or (wide and all(part.strip() for part in parts)):
         return
+    if column.partition("/")[0] in ("hypothesis", "reference"):
+        raise MedleyError(
+            f"{path}: the column '{column}' is of reports; write them as JSON lines (.jsonl), not as a CSV"
+        )
     if not column or "/" in column:
         raise MedleyError(f"{path}: unknown column '{column}'; {_RULE}")
     hint = nearest(column, _NAMES)

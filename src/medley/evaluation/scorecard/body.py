@@ -1,7 +1,8 @@
 """The scorecard as a page that a clinician can read: first in words, then what was tested, then the numbers.
 
-The order is that of the questions: is it any good, on whom was that found, against what, for which finding, can its
-probabilities be believed, for whom less, where did it look, what must be known before a number is quoted.
+The order is that of the questions: is it any good, on whom was that found, against what, for which finding, what does
+it write, where did it look, what must be known before a number is quoted. This is the frame of every task's page; what
+lies between its first words and its remarks is the task's own (`looks`).
 """
 
 from __future__ import annotations
@@ -9,23 +10,25 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from medley.core.counts import counted
-from medley.evaluation.predictions.arrays import FUSED
 from medley.evaluation.scorecard import page
 from medley.evaluation.scorecard import tables as scorecard_tables
 from medley.evaluation.scorecard import words as scorecard_words
-from medley.evaluation.scorecard.calibrated import calibration_said
 from medley.evaluation.scorecard.card import Scorecard
-from medley.evaluation.scorecard.headline import headline
+from medley.evaluation.scorecard.looks import look_of
 from medley.evaluation.scorecard.missing import missing
 from medley.evaluation.scorecard.tables import EXPLANATION
+from medley.evaluation.scorecard.written import Written, written_section
 
 Example = tuple[bytes, str]  # a picture, and the sentence under it
 
 
-def scorecard_page(card: Scorecard, pictures: Mapping[str, bytes], examples: Sequence[Example] = ()) -> str:
-    """The whole page; `pictures` as `pictures.finding_pictures` makes them, `examples` are maps over films."""
-    title = scorecard_words.TITLES.get(card.task, f"Scorecard: {card.task}")
-    return page.document(title, scorecard_body(card, pictures, examples), stamps=stamps(card))
+def scorecard_page(
+    card: Scorecard, pictures: Mapping[str, bytes], examples: Sequence[Example] = (), written: Sequence[Written] = ()
+) -> str:
+    """The whole page; `pictures` as the task's look makes them, `examples` are maps over films, `written` reports."""
+    return page.document(
+        look_of(card.task).title, scorecard_body(card, pictures, examples, written), stamps=stamps(card)
+    )
 
 
 def stamps(card: Scorecard) -> list[str]:
@@ -35,28 +38,22 @@ def stamps(card: Scorecard) -> list[str]:
 
 
 def scorecard_body(
-    card: Scorecard, pictures: Mapping[str, bytes], examples: Sequence[Example] = (), *, anchor: str = "remarks"
+    card: Scorecard,
+    pictures: Mapping[str, bytes],
+    examples: Sequence[Example] = (),
+    written: Sequence[Written] = (),
+    *,
+    anchor: str = "remarks",
 ) -> str:
     """The page without its frame, for a page that holds more than this card; `anchor` must be one of its own there."""
-    body = [page.paragraph(headline(card), lead=True)]
+    look = look_of(card.task)
+    body = [page.paragraph(look.headline(card), lead=True)]
     if card.warnings:
         remarks = counted(len(card.warnings), "remark")
         body.append(page.link(f"{remarks} to read before you quote a number", anchor))
     body += [page.heading("What it was tested on"), page.bullets(tested_on(card))]
-    if card.floors:
-        body += [page.heading("Against its floors"), page.paragraph(scorecard_words.FLOORS_INTRO)]
-        body += [scorecard_tables.floors_table(card), _figures(pictures, "floors")]
-    body += [page.heading("On average"), page.paragraph(scorecard_words.AVERAGES_INTRO)]
-    body += [scorecard_tables.averages_table(card), *map(page.paragraph, scorecard_tables.differences(card))]
-    body += [page.heading("Label by label"), page.paragraph(scorecard_words.LABELS_INTRO)]
-    body += [scorecard_tables.labels_table(card), _figures(pictures, "labels")]
-    body.append(page.folded("AUROC of each label beside its floors", scorecard_tables.labels_beside_floors(card)))
-    body.append(_figures(pictures, "roc", "pr"))
-    body += [page.heading("Can its probabilities be believed?"), page.paragraph(scorecard_words.CALIBRATION_INTRO)]
-    if effect := calibration_said(card.per_label[FUSED]):
-        body.append(page.paragraph(effect[1]))
-    body += [scorecard_tables.calibration_table(card), _figures(pictures, "reliability")]
-    body += _subgroups(card)
+    body += look.body(card, pictures)
+    body += written_section(written)
     body += _explanations(card, examples)
     body.append(page.heading("Before you quote a number", anchor))
     body.append(page.bullets(card.warnings) if card.warnings else page.paragraph("Nothing to remark."))
@@ -78,11 +75,16 @@ def tested_on(card: Scorecard) -> list[str]:
     who = f"{counted(known['studies'], 'study')} of {counted(known['patients'], 'patient')}"
     lines = [f"{who}: {known.get('reader') or 'not stated'}"]
     if known.get("part"):
-        lines.append(f"The part '{known['part']}' of the split {known.get('split')}")
+        of = f" of the split {known['split']}" if known.get("split") else ""
+        lines.append(f"The part '{known['part']}'{of}")
     notes = {"none": "The system read no notes", "real": "Notes: what was written before the film", None: None}
     said = notes.get(known.get("notes"), f"Notes: {known.get('notes')}")
     if said:
         lines.append(said)
+    if known.get("truth"):
+        truth = {"table": "what the case table says", "reference text": "what the labeler reads in the references"}
+        lines.append(f"What is true of a study: {truth[known['truth']]}; of sides: {truth[known['truth_of_sides']]}")
+        lines.append(f"Sections: {known['section']}")
     for name, axis in card.subgroups.items():
         counts = [f"{group} {scores.studies}" for group, scores in axis.groups.items()]
         counts += [f"not stated {axis.not_stated}"] * bool(axis.not_stated)
@@ -91,24 +93,6 @@ def tested_on(card: Scorecard) -> list[str]:
     if (audit := card.provenance.get("notes_audit")) and known.get("notes") != "none":
         lines.append(f"Audit of the notes that it was trained on: {audit}")
     return lines
-
-
-def _figures(pictures: Mapping[str, bytes], *names: str) -> str:
-    given = [name for name in names if name in pictures]
-    words = scorecard_words
-    return page.gallery(page.figure(pictures[name], words.CAPTIONS[name], alt=words.ALTS[name]) for name in given)
-
-
-def _subgroups(card: Scorecard) -> list[str]:
-    shown = {name: axis for name, axis in card.subgroups.items() if len(axis.groups) > 1}
-    if not shown:
-        return []
-    body = [page.heading("For whom is it better or worse?"), page.paragraph(scorecard_words.SUBGROUPS_INTRO)]
-    for name, axis in shown.items():
-        words = scorecard_words.SUBGROUP_AXES.get(name, name.capitalize())
-        body += [page.subheading(words), scorecard_tables.axis_table(axis, words)]
-        body.append(page.bullets(scorecard_tables.gap_lines(axis)))
-    return body
 
 
 def _explanations(card: Scorecard, examples: Sequence[Example]) -> list[str]:

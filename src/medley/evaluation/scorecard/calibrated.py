@@ -8,7 +8,7 @@ import numpy as np
 
 from medley.core.counts import counted
 from medley.evaluation.scorecard.card import LabelScores
-from medley.evaluation.scorecard.headline import averaged_labels
+from medley.evaluation.scorecard.findings_headline import averaged_labels
 from medley.evaluation.scorecard.numbers import number
 
 

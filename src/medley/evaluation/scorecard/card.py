@@ -49,6 +49,7 @@ class LabelScores:
     """One label of one head: its support, the threshold it was called at, and its metrics by name.
 
     `reliability` holds the bins of the `raw` scores and, where there is a calibration, of the `calibrated` ones.
+    A label that is read from reports has no threshold; `said` is how many of them say it.
     """
 
     positives: int
@@ -57,6 +58,7 @@ class LabelScores:
     threshold: float | None
     metrics: Mapping[str, Metric]
     reliability: Mapping[str, Reliability] = field(default_factory=dict)
+    said: int | None = None
 
     def as_json(self) -> dict[str, Any]:
         metrics = {name: metric.as_json() for name, metric in self.metrics.items()}
@@ -113,7 +115,10 @@ class Axis:
 
 @dataclass(frozen=True)
 class Scorecard:
-    """The content of `scorecard.json`. Metric names without a prefix are the system's answer (the fused head)."""
+    """The content of `scorecard.json`. Metric names without a prefix are the system's answer (the fused head).
+
+    Floors are poorer answers, which a system should be above; `ceilings` know the truth, and are only looked up to.
+    """
 
     task: str
     protocol: Mapping[str, Any]
@@ -123,6 +128,9 @@ class Scorecard:
     per_label: Mapping[str, Mapping[str, LabelScores]]  # head -> label -> scores
     subgroups: Mapping[str, Axis] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
+    ceilings: Mapping[str, Mapping[str, float | None]] = field(default_factory=dict)
+    # case_id -> metric -> its value for this case alone, where the metric is their mean: a table of its own, not JSON
+    by_case: Mapping[str, Mapping[str, float | None]] = field(default_factory=dict, compare=False)
 
     def as_json(self) -> dict[str, Any]:
         """The card as plain JSON values."""
@@ -132,6 +140,7 @@ class Scorecard:
             "provenance": dict(self.provenance),
             "metrics": {name: metric.as_json() for name, metric in self.metrics.items()},
             "floors": {name: dict(floor) for name, floor in self.floors.items()},
+            "ceilings": {name: dict(ceiling) for name, ceiling in self.ceilings.items()},
             "per_label": {
                 head: {label: scores.as_json() for label, scores in labels.items()}
                 for head, labels in self.per_label.items()
@@ -146,13 +155,13 @@ def read_scorecard(path: Path | str) -> Scorecard:
     path = Path(path)
     path = path / "scorecard.json" if path.is_dir() else path
     content = read_json(path)
-    keys = [item.name for item in fields(Scorecard)]
+    keys = [item.name for item in fields(Scorecard) if item.name != "by_case"]
     if not isinstance(content, dict):
         raise MedleyError(f"{path} is not a scorecard: it must be an object with {', '.join(keys)}")
     for key in content:
         if key not in keys:
             raise MedleyError(f"{path}: unknown key '{key}'{nearest(key, keys)}")
-    if missing := [key for key in keys if key not in content]:
+    if missing := [key for key in keys if key not in (*content, "ceilings")]:
         raise MedleyError(f"{path} is not a scorecard: it lacks {', '.join(missing)}")
     try:
         return Scorecard(
@@ -167,6 +176,7 @@ def read_scorecard(path: Path | str) -> Scorecard:
             },
             subgroups={name: _axis(axis) for name, axis in content["subgroups"].items()},
             warnings=tuple(content["warnings"]),
+            ceilings=content.get("ceilings", {}),  # which cards of findings lacked once
         )
     except (AttributeError, KeyError, TypeError) as error:
         raise MedleyError(f"{path} is not a scorecard as this version writes it: {error!r}; score again") from error

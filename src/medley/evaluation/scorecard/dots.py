@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from medley.evaluation.predictions.arrays import FUSED
 from medley.evaluation.scorecard.card import LabelScores, Scorecard
-from medley.evaluation.scorecard.headline import METRIC, averaged_labels, ordered_floors, verdicts, words_of
+from medley.evaluation.scorecard.findings_headline import METRIC, averaged_labels, ordered_floors, verdicts, words_of
 from medley.evaluation.statistics import Metric
 
 if TYPE_CHECKING:
@@ -34,9 +34,9 @@ def floors_figure(card: Scorecard) -> Figure | None:
     for verdict in sorted(given, key=lambda verdict: -(verdict.value or 0)):
         metric = card.metrics.get(f"{verdict.floor}/{METRIC}") or Metric(verdict.value)
         rows.append((verdict.words, metric, HOLLOW))
-    axes = _dot_axes([fill(words, 24) for words, _, _ in rows])
+    axes = _auroc_axes([fill(words, 24) for words, _, _ in rows])
     for y, (_, metric, colour) in enumerate(rows):
-        _dot(axes, y, metric, colour, filled=colour == SYSTEM)
+        dot(axes, y, metric, colour, filled=colour == SYSTEM)
     return _whole(axes)
 
 
@@ -49,10 +49,10 @@ def labels_figure(card: Scorecard) -> Figure | None:
     averaged = set(averaged_labels(scored))
     names = sorted(scored, key=lambda name: (name not in averaged, -(scored[name].metrics["auroc"].value or 0)))
     counts = {name: f"{scored[name].positives} of {scored[name].positives + scored[name].negatives}" for name in names}
-    axes = _dot_axes([f"{fill(_plain(name), 24)}\n({counts[name]})" for name in names])
+    axes = _auroc_axes([f"{fill(plain(name), 24)}\n({counts[name]})" for name in names])
     floors = [name for name in ordered_floors(card) if name in MARKERS]
     for y, name in enumerate(names):
-        _dot(axes, y, scored[name].metrics["auroc"], SYSTEM, filled=True)
+        dot(axes, y, scored[name].metrics["auroc"], SYSTEM, filled=True)
         for floor in floors:
             value = card.floors[floor].get(f"auroc/{name}")
             value = _head_value(card, floor, name) if value is None else value
@@ -78,7 +78,7 @@ def reliability_figure(scored: Mapping[str, LabelScores]) -> Figure | None:
     figure = Figure(figsize=(WIDTH_IN, 2.1 * rows + 0.4), layout="constrained")
     for i, name in enumerate(names):
         axes = square(figure.add_subplot(rows, COLUMNS, i + 1))
-        axes.set_title(fill(_plain(name), 22), fontsize=8.5)
+        axes.set_title(fill(plain(name), 22), fontsize=8.5)
         axes.plot((0, 1), (0, 1), color="0.7", linewidth=0.8, zorder=0)
         styles = {"raw": ("o-", HOLLOW, "none"), "calibrated": ("o-", SYSTEM, SYSTEM)}
         for kind, (style, colour, face) in styles.items():
@@ -103,30 +103,39 @@ def _head_value(card: Scorecard, head: str, label: str) -> float | None:
     return scores.metrics["auroc"].value if scores else None
 
 
-def _dot_axes(names: list[str]) -> Axes:
-    """One line a name from the top down, AUROC along it."""
+def dot_axes(names: list[str], *xlabels: str) -> list[Axes]:
+    """One line a name from the top down, on axes side by side for each of the values along it."""
     from matplotlib.figure import Figure
 
     lines = sum(1 + name.count("\n") for name in names)
     figure = Figure(figsize=(WIDTH_IN, 1.2 + 0.17 * lines + 0.2 * len(names)), layout="constrained")
-    axes = figure.add_subplot(xlabel="AUROC", ylim=(len(names) - 0.4, -0.6))
-    axes.set_yticks(range(len(names)), names, fontsize=9)
-    axes.axvline(0.5, color="0.5", linewidth=0.8, linestyle="--", zorder=0)
-    axes.grid(axis="x", color="0.92")
-    axes.grid(axis="y", color="0.95")
-    axes.set_axisbelow(True)
-    for side in ("top", "right", "left"):
-        axes.spines[side].set_visible(False)
-    axes.tick_params(axis="y", length=0)
-    return axes
+    made: list[Axes] = []
+    for place, xlabel in enumerate(xlabels):
+        axes = figure.add_subplot(1, len(xlabels), place + 1, xlabel=xlabel, ylim=(len(names) - 0.4, -0.6))
+        axes.set_yticks(range(len(names)), names if not place else [""] * len(names), fontsize=9)
+        axes.grid(axis="x", color="0.92")
+        axes.grid(axis="y", color="0.95")
+        axes.set_axisbelow(True)
+        for side in ("top", "right", "left"):
+            axes.spines[side].set_visible(False)
+        axes.tick_params(axis="y", length=0)
+        made.append(axes)
+    return made
 
 
-def _dot(axes: Axes, y: float, metric: Metric, colour: str, *, filled: bool) -> None:
+def dot(axes: Axes, y: float, metric: Metric, colour: str, *, filled: bool, marker: str = "o") -> None:
+    """A value with its interval; nothing where it is null."""
     if metric.value is None:
         return
     if metric.ci95:
         axes.plot(metric.ci95, (y, y), color=colour, linewidth=2, solid_capstyle="butt")
-    axes.plot([metric.value], [y], "o", color=colour, mfc=colour if filled else "white", markersize=7)
+    axes.plot([metric.value], [y], marker, color=colour, mfc=colour if filled else "white", markersize=7)
+
+
+def _auroc_axes(names: list[str]) -> Axes:
+    [axes] = dot_axes(names, "AUROC")
+    axes.axvline(0.5, color="0.5", linewidth=0.8, linestyle="--", zorder=0)
+    return axes
 
 
 def _whole(axes: Axes) -> Figure:
@@ -136,5 +145,6 @@ def _whole(axes: Axes) -> Figure:
     return axes.get_figure()  # type: ignore[return-value]
 
 
-def _plain(name: str) -> str:
+def plain(name: str) -> str:
+    """The name as it is, for matplotlib."""
     return name.replace("$", r"\$")  # a label is no formula

@@ -38,7 +38,8 @@ def _of_thresholds(card: Scorecard) -> Iterator[tuple[str, str]]:
     """Of the heads whose calls are counted; why there is none is what the calls at it say."""
     for head, labels in card.per_label.items():
         for label, scores in labels.items():
-            if scores.threshold is None and (called := scores.metrics.get("f1")) is not None:
+            called = scores.metrics.get("f1") if scores.said is None else None  # what is said has no threshold
+            if scores.threshold is None and called is not None:
                 yield f"{head}/{label}/threshold", called.error or "not defined"
 
 
@@ -53,7 +54,7 @@ def _of_gaps(card: Scorecard) -> Iterator[tuple[str, str]]:
 def _of_floors(card: Scorecard) -> Iterator[tuple[str, str]]:
     for floor, values in card.floors.items():
         for name, value in values.items():
-            if value is None:
+            if value is None and f"{floor}/{name}" not in card.metrics:  # which stand there with their own reason
                 metric, slash, label = name.partition("/")
                 place = f"floor {floor}/{label}" if slash else f"floor {floor}"
                 yield f"{place}/{metric}", why_no_floor(card, floor, name)

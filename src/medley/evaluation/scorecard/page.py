@@ -6,7 +6,7 @@ Every function takes plain text and escapes it; what it returns is HTML and is o
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from importlib import resources
 from string import Template
@@ -59,6 +59,12 @@ def figure(png_bytes: bytes, caption: str, *, alt: str | None = None, whole_widt
     return f"<figure{kind}>{image}<figcaption>{escape(caption)}</figcaption></figure>"
 
 
+def figures(pictures: Mapping[str, bytes], captions: Mapping[str, str], alts: Mapping[str, str], *names: str) -> str:
+    """Those of these pictures that there are, side by side, each with its caption."""
+    given = [name for name in names if name in pictures]
+    return gallery(figure(pictures[name], captions[name], alt=alts[name]) for name in given)
+
+
 def gallery(figures: Iterable[str]) -> str:
     """Figures beside each other where the screen has room, below each other where it has not."""
     shown = "".join(figures)
@@ -78,6 +84,11 @@ def table(header: Sequence[str], rows: Iterable[Sequence[str]], *, label: str = 
     heads = f"<thead><tr>{head}</tr></thead>" if any(header) else ""
     named = f' role="region" aria-label="{escape(label or header[0])}"' if label or header[0] else ""
     return f'<div class="wide" tabindex="0"{named}><table>{heads}<tbody>{body}</tbody></table></div>'
+
+
+def prose_table(header: Sequence[str], rows: Iterable[Sequence[str]], *, label: str) -> str:
+    """A table of running text: the columns share the width of the screen, and lie below each other on a narrow one."""
+    return table(header, rows, label=label).replace('class="wide"', 'class="wide prose"', 1)
 
 
 def folded(summary: str, body: str) -> str:

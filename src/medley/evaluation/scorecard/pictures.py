@@ -1,4 +1,4 @@
-"""Pictures of a findings scorecard as PNG bytes: its curves here, and what `pictures_dots` draws of its numbers.
+"""Pictures of a findings scorecard as PNG bytes: its curves here, and what `dots` draws of its numbers.
 
 Drawn through matplotlib's object API (no global state), to be read on a phone, in colours that a colour-blind reader
 can tell apart (Okabe and Ito 2008), with changing dashes.
@@ -43,7 +43,7 @@ def finding_pictures(predictions: Sequence[Prediction], card: Scorecard) -> dict
         "pr": _curves(table, card.per_label[FUSED], "ap"),
         "reliability": reliability_figure(card.per_label[FUSED]),
     }
-    return {name: _png(figure) for name, figure in drawn.items() if figure is not None}
+    return {name: png(figure) for name, figure in drawn.items() if figure is not None}
 
 
 def _draw_roc(axes: Axes, ranking: Ranking, **line: Any) -> None:
@@ -108,7 +108,8 @@ def _curves(table: Table, scored: Mapping[str, LabelScores], metric: str) -> Fig
     return figure
 
 
-def _png(figure: Figure) -> bytes:
+def png(figure: Figure) -> bytes:
+    """The figure as the bytes of a PNG, the same for the same figure."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
 
     FigureCanvasAgg(figure)

@@ -12,7 +12,7 @@ from medley.core.counts import counted
 from medley.evaluation.predictions.arrays import FUSED
 from medley.evaluation.scorecard import page
 from medley.evaluation.scorecard.card import Axis, LabelScores, Scorecard
-from medley.evaluation.scorecard.headline import ordered_floors, verdicts, words_of
+from medley.evaluation.scorecard.findings_headline import ordered_floors, verdicts, words_of
 from medley.evaluation.scorecard.numbers import NULL, number, said
 from medley.evaluation.scorecard.words import AVERAGES, CALIBRATION, EXPLANATION_FLOORS, EXPLANATIONS, PER_LABEL
 from medley.evaluation.statistics import Metric
@@ -27,7 +27,7 @@ def floors_table(card: Scorecard) -> str:
     for verdict in verdicts(card):
         value = NULL if verdict.value is None else number(verdict.value)
         state = verdict.state + (f": {verdict.meaning}" if verdict.meaning else "")
-        above = NULL if verdict.above is None else _cell(verdict.above, "+")
+        above = NULL if verdict.above is None else cell(verdict.above, "+")
         rows.append((capital(verdict.words), capital(state), value, above))
     return page.table(("Floor", "Verdict", "AUROC", "The system is above it by"), rows)
 
@@ -38,7 +38,7 @@ def averages_table(card: Scorecard) -> str:
     constants = [name for name in ("all_negative", "prevalence") if name in card.floors]
     rows = []
     for name, words in AVERAGES.items():
-        values = [_cell(card.metrics.get(name if head == FUSED else f"{head}/{name}")) for head in heads]
+        values = [cell(card.metrics.get(name if head == FUSED else f"{head}/{name}")) for head in heads]
         if any(values):
             rows.append([words, *values, *(_of_floor(card, floor, name) for floor in constants)])
     header = ["", *map(head_words, heads), *(f"Floor: {words_of(floor)}" for floor in constants)]
@@ -50,7 +50,7 @@ def labels_table(card: Scorecard) -> str:
     rows = []
     for label, scores in card.per_label[FUSED].items():
         row = [label, f"{scores.positives}\u00a0/\u00a0{scores.positives + scores.negatives}"]
-        row += [_cell(scores.metrics.get(name)) for name in PER_LABEL]
+        row += [cell(scores.metrics.get(name)) for name in PER_LABEL]
         rows.append([*row, NULL if scores.threshold is None else number(scores.threshold)])
     return page.table(["Label", "Positive / known", *PER_LABEL.values(), "Called from"], rows, label="Label by label")
 
@@ -62,9 +62,9 @@ def labels_beside_floors(card: Scorecard) -> str:
     floors = [name for name in floors if any(key.startswith("auroc/") for key in card.floors[name])]
     rows = []
     for label, scores in card.per_label[FUSED].items():
-        heads = [_cell(_metric(card, head, label, "auroc")) for head in others]
+        heads = [cell(_metric(card, head, label, "auroc")) for head in others]
         beside = [_of_floor(card, floor, f"auroc/{label}") for floor in floors]
-        rows.append([label, _cell(scores.metrics.get("auroc")), *heads, *beside])
+        rows.append([label, cell(scores.metrics.get("auroc")), *heads, *beside])
     header = ["Label", "The system", *map(head_words, others), *(capital(words_of(floor)) for floor in floors)]
     return page.table(header, rows, label="AUROC of each label beside its floors")
 
@@ -72,9 +72,9 @@ def labels_beside_floors(card: Scorecard) -> str:
 def calibration_table(card: Scorecard) -> str:
     """Mean over labels first, then each label: raw and calibrated, beside what true probabilities would show."""
     names = [name for name in CALIBRATION if name in card.metrics]
-    rows = [["Mean over labels", *(_cell(card.metrics[name]) for name in names)]]
+    rows = [["Mean over labels", *(cell(card.metrics[name]) for name in names)]]
     for label, scores in card.per_label[FUSED].items():
-        rows.append([label, *(_cell(scores.metrics.get(name)) for name in names)])
+        rows.append([label, *(cell(scores.metrics.get(name)) for name in names)])
     return page.table(["", *(CALIBRATION[name] for name in names)], rows, label="Calibration")
 
 
@@ -83,7 +83,7 @@ def axis_table(axis: Axis, label: str) -> str:
     names = [name for name in AVERAGES if any(name in group.metrics for group in axis.groups.values())]
     rows = []
     for group, scores in axis.groups.items():
-        values = [_cell(scores.metrics.get(name)) for name in names]
+        values = [cell(scores.metrics.get(name)) for name in names]
         rows.append([group, str(scores.studies), str(scores.patients), str(len(scores.labels)), *values])
     header = [
         "",
@@ -98,12 +98,12 @@ def axis_table(axis: Axis, label: str) -> str:
 def explanations_table(card: Scorecard) -> str:
     """What the maps of the best method score over all focal findings, what their floors do, and each finding's."""
     names = [name for name in EXPLANATIONS if name in card.metrics]
-    rows = [["All focal findings", *(_cell(card.metrics[name]) for name in names), ""]]
+    rows = [["All focal findings", *(cell(card.metrics[name]) for name in names), ""]]
     for floor, words in EXPLANATION_FLOORS.items():
         if floor in card.floors:
             rows.append([f"Floor: {words}", *(_of_floor(card, floor, name) for name in names), ""])
     for label, scores in card.per_label[EXPLANATION].items():
-        rows.append([label, *(_cell(scores.metrics.get(name)) for name in names), str(scores.positives)])
+        rows.append([label, *(cell(scores.metrics.get(name)) for name in names), str(scores.positives)])
     return page.table(["", *(EXPLANATIONS[name] for name in names), "Lesions"], rows, label="Explanations")
 
 
@@ -185,7 +185,7 @@ def capital(words: str) -> str:
     return words[:1].upper() + words[1:]
 
 
-def _cell(metric: Metric | None, sign: str = "") -> str:
+def cell(metric: Metric | None, sign: str = "") -> str:
     """The value, and below it its interval, which no narrow column breaks in two."""
     return said(metric, sign, between="\n").replace(", ", ",\N{NO-BREAK SPACE}")
 

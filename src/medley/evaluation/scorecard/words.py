@@ -4,7 +4,6 @@ from __future__ import annotations
 
 SYNTHETIC = "SYNTHETIC: made from generated cases. These numbers say nothing about patients."
 LEAKY = "LEAKY: this system was trained on notes that give the answer away. Its numbers show a leak, not a skill."
-TITLES = {"chest_findings": "Scorecard: findings on chest films"}
 
 AVERAGES = {
     "auroc_macro": "AUROC, mean over labels",

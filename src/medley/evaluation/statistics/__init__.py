@@ -2,10 +2,18 @@
 
 from medley.evaluation.statistics.delong import DeLongTest, delong, delong_test
 from medley.evaluation.statistics.holm import holm
-from medley.evaluation.statistics.intervals import Metric, bootstrap, patient_weights, wilson, with_interval
+from medley.evaluation.statistics.intervals import (
+    NO_RESAMPLES,
+    Metric,
+    bootstrap,
+    patient_weights,
+    wilson,
+    with_interval,
+)
 from medley.evaluation.statistics.paired import PermutationTest, paired_differences, permutation_test
 
 __all__ = [
+    "NO_RESAMPLES",
     "DeLongTest",
     "Metric",
     "PermutationTest",

@@ -21,6 +21,7 @@ from medley.core.seeds import generator
 
 Z95 = 1.959963984540054  # 97.5 % quantile of the normal distribution
 DEFINED_SHARE = 0.95  # an interval needs the metric to be defined in this share of the resamples
+NO_RESAMPLES = "no interval: no resamples were asked for"
 WEIGHTS_IN_MEMORY = 2**25  # resamples are drawn in chunks of about this many weights (256 MB)
 
 

@@ -6,7 +6,7 @@ many are. A hypothesis that lacks what its reference has is an empty one, and a 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple
 
 from medley.core.records import Prediction
@@ -42,6 +42,9 @@ def texts_of(predictions: Sequence[Prediction]) -> dict[str, Texts]:
 
 def joined(sections: Mapping[str, str]) -> str:
     """The sections that hold a word, one after the other, findings first."""
-    known = [section for section in ORDER if section in sections]
-    others = sorted(set(sections) - set(ORDER))
-    return "\n".join(sections[name].strip() for name in (*known, *others) if sections[name].strip())
+    return "\n".join(sections[name].strip() for name in in_order(sections) if sections[name].strip())
+
+
+def in_order(names: Collection[str]) -> list[str]:
+    """Findings before impression, what else there is by its name behind them."""
+    return [*(name for name in ORDER if name in names), *sorted(set(names) - set(ORDER))]

@@ -21,7 +21,7 @@ from pathlib import Path
 import numpy as np
 
 from medley.core.errors import MedleyError
-from medley.evaluation.statistics import Metric, bootstrap, with_interval
+from medley.evaluation.statistics import NO_RESAMPLES, Metric, bootstrap, with_interval
 from medley.evaluation.text.bertscore import Encoder, bertscore_f1
 from medley.evaluation.text.bleu import LONGEST, bleu_part
 from medley.evaluation.text.chrf import chrf_part
@@ -38,7 +38,6 @@ METRICS = (
     *("cider", "cider_d", "chrf", "bertscore_f1"),
 )
 NO_ENCODER = "no encoder: BERTScore needs the folder of one"
-NO_RESAMPLES = "no interval: no resamples were asked for"
 
 
 @dataclass(frozen=True)

@@ -42,7 +42,9 @@ class Explanation:
     threshold: float | None
     films: tuple[ReadFilm, ...]
     maps: tuple[np.ndarray, ...]
-    words: Mapping[str, float] | None  # word -> what it adds to the log-odds; None without a note
+    words: (
+        Mapping[str, float] | None
+    )  # word -> what it adds to the log-odds; None where no finding was read from a note
     note: WordShares | None
     unread: tuple[str, ...] = ()  # why other films of the study are not among `films`
 
@@ -106,7 +108,8 @@ def explain(
     }
     labels = labels or _called(whole.scores, cuts)
     columns_1K = torch.tensor([[predictor.labels.index(label) for label in labels]])
-    words = {label: _words(predictor, studies[0], label) for label in labels} if studies[0].note else {}
+    asked = studies[0].note and predictor.family.write is None  # else the decoder alone reads the note
+    words = {label: _words(predictor, studies[0], label) for label in labels} if asked else {}
     found = []
     for method in methods:
         maps = [one for study in studies for one in _maps(predictor, study, method, columns_1K)]
@@ -130,12 +133,7 @@ def explain(
 
 
 def check_methods(predictor: Predictor, methods: Sequence[str]) -> None:
-    """Raises MedleyError for a family that writes, an unknown method, and rollout where the tower is a CNN."""
-    if predictor.family.write is not None:
-        raise MedleyError(
-            f"{predictor.family.name} writes reports, which cannot be explained yet; medley predict says where each "
-            "finding was read"
-        )
+    """Raises MedleyError for an unknown method, and for rollout where the tower is a CNN."""
     for method in methods:
         choose(method, METHODS, "method")
         if method == "rollout" and is_cnn(predictor.model.vision):  # type: ignore[arg-type]

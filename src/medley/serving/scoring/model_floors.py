@@ -36,7 +36,9 @@ def model_floors(predictor: Predictor, source: Source, part: str, tick: Tick = N
         floors["shuffled_images"] = predict_part(
             predictor, source, part, tick, films_of=donors, what="shuffled images of"
         )
-    if any(source.notes.get(case.case_id) for case in cases):
+    if not predictor.reads_notes:
+        absent["no_note"] = "the model reads no notes, so there is none to take away"
+    elif any(source.notes.get(case.case_id) for case in cases):
         floors["no_note"] = predict_part(predictor, source, part, tick, change=_no_note, what="without notes")
     else:
         absent["no_note"] = "no study has a note, so there is none to take away"

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
 from medley.core.records import Case, Prediction, Study, target_sections
 from medley.data.source import Source, batches
+from medley.evaluation.clinical.laterality import true_sides
 from medley.serving.predictor import Predictor
 from medley.training.data import aggregate
 
@@ -24,12 +26,14 @@ def predict_part(
     *,
     films_of: Mapping[str, Case] | None = None,
     change: Callable[[Study], Study] = lambda study: study,
+    write: bool = True,
     what: str = "predicting",
 ) -> list[Prediction]:
     """One prediction a study of the part, with the labels it is scored against and its images' own scores.
 
     `films_of` (case id -> case) reads another case's films beside a study's own note; `change` alters what the model
-    reads. Labels, patient and group stay those of the study itself. `what` is the word of the progress bar.
+    reads. Labels, patient and group stay those of the study itself. Without `write` a family that writes gives its
+    findings alone, and quicker. `what` is the word of the progress bar.
     """
     source.require(part)
     views, how = predictor.processor.views, predictor.recipe.evaluate.aggregation
@@ -39,7 +43,7 @@ def predict_part(
     by_case: dict[str, list[Prediction]] = {}
     for done, chunk in enumerate(batches(groups, _BATCH), start=1):
         studies = [change(source.study(case, images)) for case, images in chunk]
-        for (case, images), prediction in zip(chunk, predictor.predictions(studies), strict=True):
+        for (case, images), prediction in zip(chunk, predictor.predictions(studies, write), strict=True):
             alone = ({"view": "+".join(image.view for image in images), "scores": prediction.scores},)
             by_case.setdefault(case.case_id, []).append(dataclasses.replace(prediction, images=alone))
         if tick:
@@ -56,6 +60,17 @@ def _finish(case: Case, group: list[Prediction], source: Source, predictor: Pred
         aggregate(group, how),
         images=tuple(image for prediction in group for image in prediction.images),
         labels={name: known.get(name) for name in predictor.labels},
-        reference=target_sections(case) if predictor.family.write else {},
+        **(_true_report(case, predictor.sections) if predictor.writes else {}),
         group={name: value for name, value in about.items() if value is not None},
     )
+
+
+def _true_report(case: Case, sections: Sequence[str]) -> dict[str, Any]:
+    """What a written report is held against: the sections that the system writes, or all where the study has none of
+    them by name; and on which side each finding is, where the table tells."""
+    written = target_sections(case)
+    sides = true_sides(case.truth, f"case '{case.case_id}'")
+    return {
+        "reference": {name: written[name] for name in sections if name in written} or written,
+        "truth": {} if sides is None else {"sides": sides},
+    }

@@ -19,6 +19,9 @@ def protocol_of(predictor: Predictor, source: Source, part: str) -> Protocol:
     """What is measured when this part of the source is scored. How the run was trained is not in it."""
     config, how = source.config, predictor.recipe.evaluate.aggregation
     reader = config.cohort and f"generated cohort {config.cohort}, difficulty {config.difficulty}"
+    films = f"{how} over the films of a study; views {', '.join(config.views)}"
+    if predictor.writes:
+        films += "; the report is of the films that are read together first"
     return Protocol(
         reader=reader or "+".join(sorted({case.source for case in source.table.cases})),
         table=source.table.digest,
@@ -26,7 +29,7 @@ def protocol_of(predictor: Predictor, source: Source, part: str) -> Protocol:
         part=part,
         label_policy=LabelPolicy("ignore", config.blank).describe(),
         notes=_notes(config.notes),
-        aggregation=f"{how} over the films of a study; views {', '.join(config.views)}",
+        aggregation=films,
         synthetic=all(case.synthetic for case in source.table.cases),
     )
 

@@ -1,0 +1,71 @@
+"""The scorecard of anybody's reports: the references of a case table, the floors of its training part, scorers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from medley.core.errors import MedleyError
+from medley.core.records import Prediction
+from medley.data.notes import make_notes
+from medley.evaluation.predictions.known_cases import KnownCases
+from medley.evaluation.reports.beside import Answers
+from medley.evaluation.reports.external import run_scorers
+from medley.evaluation.reports.floors import text_floors
+from medley.evaluation.reports.scorecard import chest_report_scorecard
+from medley.evaluation.scorecard.card import Scorecard
+from medley.evaluation.scorecard.report_headline import CEILINGS
+from medley.evaluation.text.bertscore import Encoder
+
+NO_FILM = (
+    "no floor shows whether the films were read: give the same system's reports of black films, or of other patients', "
+    "with --floor black_images=FILE or --floor shuffled_images=FILE"
+)
+
+
+@dataclass(frozen=True)
+class TextOptions:
+    """How the words of reports are read, and which scorers of others are asked: name -> its command."""
+
+    tokens: str = "coco"
+    wordnet: Path | None = None
+    encoder: Encoder | None = None
+    scorers: Mapping[str, Sequence[str]] = field(default_factory=dict)
+
+
+def score_reports(
+    predictions: list[Prediction],
+    path: Path,
+    known: KnownCases | None,
+    floors: Answers,
+    texts: TextOptions,
+    how: Mapping[str, Any],
+) -> tuple[list[Prediction], Scorecard, dict[str, list[Prediction]]]:
+    """The predictions with their references, their scorecard, and the floors and ceilings that copy training reports.
+
+    `floors` are the answers of the user's files, `how` what the scorecard of findings takes too. Raises MedleyError
+    where no prediction of the file at `path` holds a report.
+    """
+    if not any(one.hypothesis for one in predictions):
+        raise MedleyError(f"{path}: no prediction has a 'hypothesis', so there is no report to score")
+    predictions, remarks = known.with_references(predictions) if known else (predictions, [])
+    train = known.training() if known else []
+    notes = make_notes(known.table.cases, "real") if known else {}
+    copied = text_floors(predictions, train, notes)
+    ceilings = {name: lines for name, lines in floors.items() if name in CEILINGS}
+    card = chest_report_scorecard(
+        predictions,
+        floors={**copied.floors, **{name: lines for name, lines in floors.items() if name not in ceilings}},
+        ceilings={**copied.ceilings, **ceilings},
+        absent=copied.absent,
+        tokens=texts.tokens,
+        wordnet=texts.wordnet,
+        encoder=texts.encoder,
+        external=run_scorers(texts.scorers, predictions),
+        **how,
+    )
+    if not {"black_images", "shuffled_images"} & set(floors):
+        remarks = [*remarks, NO_FILM]
+    return predictions, replace(card, warnings=(*remarks, *card.warnings)), {**copied.floors, **copied.ceilings}

@@ -1,0 +1,68 @@
+"""Pictures of a report scorecard as PNG bytes: the system among its floors, and finding by finding."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from textwrap import fill
+from typing import TYPE_CHECKING
+
+from medley.core.records import Prediction
+from medley.evaluation.classification import MIN_SUPPORT
+from medley.evaluation.scorecard.card import LabelScores, Scorecard
+from medley.evaluation.scorecard.dots import HOLLOW, SYSTEM, dot, dot_axes, plain
+from medley.evaluation.scorecard.pictures import png
+from medley.evaluation.scorecard.report_headline import METRIC, SIDES, words_of
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+CEILING = "#D55E00"
+
+
+def report_pictures(predictions: Sequence[Prediction], card: Scorecard) -> dict[str, bytes]:
+    """`floors` and `labels`, each as the bytes of a PNG; what the card holds no number for has no picture."""
+    del predictions  # a picture of reports is made of the card's numbers alone
+    drawn = {"floors": floors_figure(card), "labels": labels_figure(card)}
+    return {name: png(figure) for name, figure in drawn.items() if figure is not None}
+
+
+def floors_figure(card: Scorecard) -> Figure | None:
+    """Clinical F1 and laterality of the system, its floors and its ceilings; None where it has no F1 or no floor."""
+    others = {name: of[METRIC] for name, of in {**card.floors, **card.ceilings}.items() if of.get(METRIC) is not None}
+    if card.metrics[METRIC].value is None or not others:
+        return None
+    names = sorted(others, key=lambda name: -(others[name] or 0))
+    rows = ["the system", *(fill(words_of(name), 26) for name in names)]
+    panels = dot_axes(rows, "clinical F1 (micro, 14)", "on the true side")
+    for axes, metric in zip(panels, (METRIC, SIDES), strict=True):
+        dot(axes, 0, card.metrics[metric], SYSTEM, filled=True)
+        for y, name in enumerate(names, 1):
+            ceiling = name in card.ceilings
+            if of := card.metrics.get(f"{name}/{metric}"):
+                dot(axes, y, of, CEILING if ceiling else HOLLOW, filled=False, marker="s" if ceiling else "o")
+        axes.set_xlim(-0.03, 1.03)
+    return panels[0].get_figure()  # type: ignore[return-value]
+
+
+def labels_figure(card: Scorecard) -> Figure | None:
+    """F1, precision and recall of each finding, the best first; None where no finding has an F1."""
+    scored = {name: of for name, of in card.per_label["uncertain_1"].items() if of.metrics["f1"].value is not None}
+    if not scored:
+        return None
+    names = sorted(scored, key=lambda name: (not _averaged(scored[name]), -(scored[name].metrics["f1"].value or 0)))
+    known = {name: scored[name].positives + scored[name].negatives for name in names}
+    [axes] = dot_axes([f"{plain(name)} ({scored[name].positives} of {known[name]})" for name in names], "F1")
+    for y, name in enumerate(names):
+        for metric, marker in (("precision", "^"), ("recall", "v")):
+            if (value := scored[name].metrics[metric].value) is not None:
+                axes.plot([value], [y], marker, mfc="none", mec=HOLLOW, markersize=6)
+        dot(axes, y, scored[name].metrics["f1"], SYSTEM, filled=True)
+    averaged = sum(map(_averaged, scored.values()))
+    if 0 < averaged < len(names):
+        axes.axhline(averaged - 0.5, color="0.6", linewidth=0.8)
+    axes.set_xlim(-0.03, 1.03)
+    return axes.get_figure()  # type: ignore[return-value]
+
+
+def _averaged(of: LabelScores) -> bool:
+    return min(of.positives, of.negatives) >= MIN_SUPPORT

@@ -1,0 +1,115 @@
+"""The tables of a report scorecard's page. A cell is a value with its interval below it; none is made here."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from medley.evaluation.predictions.arrays import FUSED
+from medley.evaluation.scorecard import page, report_words
+from medley.evaluation.scorecard.card import Scorecard
+from medley.evaluation.scorecard.numbers import NULL
+from medley.evaluation.scorecard.report_headline import (
+    CEILINGS,
+    DELTA,
+    METRIC,
+    SIDES,
+    report_verdicts,
+    words_of,
+)
+from medley.evaluation.scorecard.tables import capital, cell
+
+AUXILIARY = "auxiliary"
+
+
+def floors_table(card: Scorecard) -> str:
+    """One row a floor: what it is, whether it is beaten in what is said, and what the system is above it."""
+    sides = {verdict.floor: verdict for verdict in report_verdicts(card, SIDES)}
+    rows = []
+    for verdict in report_verdicts(card):
+        state = verdict.state + (f": {verdict.meaning}" if verdict.meaning else "")
+        of_sides = sides[verdict.floor].state if verdict.floor in sides else ""
+        numbers = _beside(card, verdict.floor, METRIC) + _beside(card, verdict.floor, SIDES)
+        rows.append([capital(verdict.words), capital(state), *numbers[:2], capital(of_sides), *numbers[2:]])
+    header = ("Floor", "In what it says", "Clinical F1", "The system is above it by")
+    return page.table((*header, "In sides", "On the true side", "Above it by"), rows)
+
+
+def ceilings_table(card: Scorecard) -> str:
+    """One row a ceiling: what it reaches, and where the system stands to it."""
+    given = [*(name for name in CEILINGS if name in card.ceilings), *(n for n in card.ceilings if n not in CEILINGS)]
+    rows = [[capital(words_of(name)), *_beside(card, name, METRIC), *_beside(card, name, SIDES)] for name in given]
+    return page.table(("Ceiling", "Clinical F1", "System minus it", "On the true side", "System minus it"), rows)
+
+
+def clinical_table(card: Scorecard, suffix: str) -> str:
+    """Kinds of averages down, groups of labels across; `suffix` says how uncertain counts."""
+    rows = []
+    for name, words in report_words.F1.items():
+        kind, published = ("clinical_f1_macro", "_published") if name == "{}_published" else (name, "")
+        values = [cell(card.metrics.get(f"{kind}_{group}{published}{suffix}")) for group in report_words.GROUPS]
+        rows.append([words, *values])
+    return page.table(("", *report_words.GROUPS.values()), rows, label=report_words.UNCERTAIN[suffix])
+
+
+def labels_table(card: Scorecard) -> str:
+    """Finding by finding, as it is read in the reports."""
+    absent = card.per_label["uncertain_0"]
+    rows = []
+    for label, of in card.per_label["uncertain_1"].items():
+        support = f"{of.positives}\u00a0/\u00a0{of.positives + of.negatives}"
+        values = [cell(of.metrics.get(name)) for name in ("f1", "precision", "recall")]
+        rows.append([label, support, str(of.said), *values, cell(absent[label].metrics.get("f1"))])
+    header = ("Finding", "Positive / known", "Said", "F1", "Precision", "Recall", "F1, “possible” absent")
+    return page.table(header, rows, label="Finding by finding")
+
+
+def text_table(card: Scorecard) -> str:
+    """One row a metric, one column for all sections joined and one for each by itself."""
+    prefixes = sections_of(card)
+    rows = [
+        [words, *(cell(card.metrics.get(prefix + name)) for prefix in prefixes)]
+        for name, words in report_words.TEXT.items()
+    ]
+    header = ["", *("All sections" if not prefix else capital(prefix.removesuffix("/")) for prefix in prefixes)]
+    return page.table(header, rows, label="Likeness of words")
+
+
+def text_beside_table(card: Scorecard, prefix: str) -> str:
+    """Likeness of words of the system, its floors and its ceilings: each value with what the system is above it."""
+    names = [name for name in report_words.BESIDE if (of := card.metrics.get(prefix + name)) and of.value is not None]
+    rows = [["The system", *(cell(card.metrics[prefix + name]) for name in names)]]
+    for kind, others in (("Floor", card.floors), ("Ceiling", card.ceilings)):
+        for other in (other for other, values in others.items() if METRIC in values):
+            rows.append([f"{kind}: {words_of(other)}", *(_both(card, other, prefix + name) for name in names)])
+    return page.table(["", *(report_words.TEXT[name] for name in names)], rows, label="Likeness of words beside floors")
+
+
+def external_table(card: Scorecard) -> str:
+    """One row a score of a scorer that lives elsewhere."""
+    names = [name for name in card.metrics if name.startswith("external/")]
+    rows = [[name.removeprefix("external/"), cell(card.metrics[name])] for name in names]
+    return page.table(("Scorer / score", "Mean"), rows)
+
+
+def auxiliary_card(card: Scorecard) -> Scorecard:
+    """The findings beside the text as a card of findings, for the tables of such cards."""
+    prefix = f"{AUXILIARY}/"
+    metrics = {name.removeprefix(prefix): of for name, of in card.metrics.items() if name.startswith(prefix)}
+    return replace(card, metrics=metrics, per_label={FUSED: card.per_label[AUXILIARY]}, floors={})
+
+
+def sections_of(card: Scorecard) -> list[str]:
+    """The prefixes of the sections that stand by themselves, behind that of all joined."""
+    return ["", *(f"{name}/" for name in ("findings", "impression") if f"{name}/bleu_1" in card.metrics)]
+
+
+def _beside(card: Scorecard, other: str, metric: str) -> list[str]:
+    """What it scores, and the system minus it."""
+    return [cell(card.metrics.get(f"{prefix}{other}/{metric}"), sign) for prefix, sign in (("", ""), (DELTA, "+"))]
+
+
+def _both(card: Scorecard, other: str, metric: str) -> str:
+    own, less = card.metrics.get(f"{other}/{metric}"), card.metrics.get(f"{DELTA}{other}/{metric}")
+    if own is None or own.value is None:
+        return NULL if own else ""
+    return f"{cell(replace(own, ci95=None))}\nsystem {cell(less, '+')}"

@@ -1,0 +1,109 @@
+"""Floors of a written report that need the films or the model: copies of the training report of the nearest study.
+
+nearest_image          the study whose film is most alike: correlation of 32x32 thumbnails of the first films
+nearest_findings       the study whose findings, as the model answers them, are nearest to those it answers here
+nearest_true_findings  a ceiling, which knows the answer: the study whose true findings and sides are nearest
+
+nearest_image reads thumbnails and not the model's features, so that it is what somebody could do who never trained a
+model; what the model's own eye adds to looking up is nearest_findings. Among equally near studies the text that most
+of them share is copied (`evaluation.reports.floors`).
+
+Shapes: N scored studies, M training studies, L labels, F pixels of a thumbnail.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain
+
+import numpy as np
+
+from medley.core.records import Case, Prediction
+from medley.data.source import Source, batches
+from medley.evaluation.clinical.laterality import LATERALISED, SIDES, true_sides
+from medley.evaluation.floors.simple import film_likeness, thumbnails
+from medley.evaluation.reports.floors import TextFloors, nearest_report, text_floors
+from medley.serving.predictor import Predictor
+from medley.serving.scoring.parts import Tick, predict_part
+
+NEEDS_TRAINING = ("most_frequent", "nearest_text", "nearest_reference")
+NEIGHBOURS = ("nearest_image", "nearest_findings", "nearest_true_findings")
+CEILINGS = ("nearest_reference", "nearest_true_findings")
+_SIDE_WEIGHT = 1e-3  # sides part studies of equal findings, and never outweigh a finding
+_FILMS_AT_ONCE = 256
+_STUDIES_AT_ONCE = 256
+
+
+def report_floors(
+    predictor: Predictor,
+    own: Source | None,
+    source: Source,
+    part: str,
+    asked: Sequence[Prediction],
+    tick: Tick = None,
+) -> TextFloors:
+    """Every floor and ceiling that copies a report or says a constant one, for the studies of `asked`.
+
+    `own` is the data that the run was trained on; where it is None only the constant is left, and why is said.
+    """
+    if own is None:
+        found = text_floors(asked, [], source.notes)
+        why = "the data of the training are not at hand"
+        return TextFloors(found.floors, found.ceilings, dict.fromkeys((*NEEDS_TRAINING, *NEIGHBOURS), why))
+    train = own.parts["train"]
+    found = text_floors(asked, train, {**own.notes, **source.notes})
+    likeness: dict[str, Iterable[np.ndarray]] = {
+        "nearest_image": _of_films(own, train, source, source.parts[part]),
+        "nearest_findings": _of_answers(predict_part(predictor, own, "train", tick, write=False), asked),
+        "nearest_true_findings": _of_truths(own, train, source, source.parts[part]),
+    }
+    for name, rows in likeness.items():
+        copied = nearest_report(asked, train, rows)
+        if isinstance(copied, str):
+            found.absent[name] = copied
+        else:
+            (found.ceilings if name in CEILINGS else found.floors)[name] = copied
+    return found
+
+
+def _of_films(own: Source, train: Sequence[Case], source: Source, cases: Sequence[Case]) -> Iterator[np.ndarray]:
+    """How alike each film is to each training film [M]."""
+    return chain.from_iterable(film_likeness(_thumbnails(own, train), _thumbnails(source, cases)))
+
+
+def _thumbnails(source: Source, cases: Sequence[Case]) -> np.ndarray:
+    """[N, F] of the first film of each study, the frontal one where there is one; few films in memory at once."""
+    firsts = [source.groups(case, 1)[0][0] for case in cases]
+    some = (np.stack([source.read_film(image).pixels for image in chunk]) for chunk in batches(firsts, _FILMS_AT_ONCE))
+    return np.concatenate([thumbnails(films) for films in some])
+
+
+def _of_answers(train: Sequence[Prediction], asked: Sequence[Prediction]) -> Iterator[np.ndarray]:
+    """How near the probabilities of each study are to those of each training study [M]."""
+    names = list(asked[0].scores)
+    train_ML, asked_NL = (np.array([[one.scores[name] for name in names] for one in some]) for some in (train, asked))
+    return _nearness(train_ML, asked_NL)
+
+
+def _of_truths(own: Source, train: Sequence[Case], source: Source, cases: Sequence[Case]) -> Iterator[np.ndarray]:
+    """How near the true labels of each study are to those of each training study [M]; sides decide between equals."""
+    return _nearness(_true_findings(own, train, own.labels), _true_findings(source, cases, own.labels))
+
+
+def _true_findings(source: Source, cases: Sequence[Case], labels: Sequence[str]) -> np.ndarray:
+    """[N, L + sides]: 1, 0, and one half where a label is not known; then a small share for each side of a label."""
+    rows = []
+    for case in cases:
+        known = source.known_labels(case)
+        values = [known.get(name) for name in labels]
+        sides = true_sides(case.truth, f"case '{case.case_id}'") or {}
+        told = [_SIDE_WEIGHT * (sides.get(name) == side) for name in LATERALISED for side in SIDES]
+        rows.append([0.5 if value is None else float(value) for value in values] + told)
+    return np.array(rows)
+
+
+def _nearness(train_MF: np.ndarray, asked_NF: np.ndarray) -> Iterator[np.ndarray]:
+    """Minus the squared distance of each row to each training row [M], by |a - b|^2 = |a|^2 - 2 ab + |b|^2."""
+    for start in range(0, len(asked_NF), _STUDIES_AT_ONCE):
+        rows_KF = asked_NF[start : start + _STUDIES_AT_ONCE]
+        yield from 2 * rows_KF @ train_MF.T - (rows_KF**2).sum(1)[:, None] - (train_MF**2).sum(1)
