@@ -39,7 +39,7 @@ def test_stage_by_stage_is_all_at_once(recipe, tmp_path):
 
 
 def test_a_stage_waits_for_the_one_before_it(recipe, tmp_path):
-    with pytest.raises(MedleyError, match="stage 'align' begins where 'towers' ends, which .* does not hold"):
+    with pytest.raises(MedleyError, match=r"stage 'align' begins where 'towers' ends, which .* does not hold"):
         train(recipe, tmp_path / "run", only="align")
     with pytest.raises(MedleyError, match="unknown stage of the recipe 'reprot'; did you mean 'report'"):
         train(recipe, tmp_path / "run", only="reprot")
