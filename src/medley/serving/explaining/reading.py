@@ -187,7 +187,7 @@ def _sentences(predictor: Predictor, output: Any, maps_QVhw: np.ndarray) -> tupl
     words = predictor.processor.words  # type: ignore[attr-defined]
     memory, is_memory = output.memory_BMD, output.is_memory_BM
     said = words.say(model.decoder, memory, is_memory, model.config.beams)[0]
-    report = words.reports(model.decoder, memory, is_memory, [said])[0]
+    report = words.report(said)
     looked_KQ = output.looked()[0].float().cpu().numpy()
     # the step that says a word stands one before it in the row
     reads_TM = model.decoder.reads(memory, is_memory, [said.row])[0].cpu().numpy()
