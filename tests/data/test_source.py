@@ -77,6 +77,15 @@ def test_views_that_are_not_wanted_are_left_out(square_films):
         open_source(config(square_films, views=["AP"]), 48)
 
 
+def test_a_table_without_a_test_part_is_opened_for_training_and_refused_for_scoring(square_films, tmp_path):
+    table = read_cases(square_films / "cases.parquet")
+    write_splits(tmp_path / "splits.json", make_split(table, fractions=(0.8, 0.2, 0)))
+    settings = config(square_films, splits=str(tmp_path / "splits.json"))
+    assert open_source(settings, 48).parts["test"] == []
+    with pytest.raises(MedleyError, match="the part 'test' has no study"):
+        open_source(settings, 48, needed=("test",))
+
+
 def table_with(folder: Path, square_films: Path, values: list[float]) -> Path:
     films = read_cases(square_films / "cases.parquet").cases
     rows = [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from dataclasses import replace
 
 import numpy as np
@@ -12,6 +13,7 @@ from medley.core.errors import MedleyError
 from medley.core.records import Case
 from medley.core.seeds import generator
 from medley.data.cases import CaseTable
+from medley.data.official import published_parts
 from medley.data.splits import PARTS, check_split, folds, make_split, read_splits, write_splits
 
 LABELS = ("Edema", "Fracture")
@@ -166,6 +168,29 @@ def test_the_official_test_part_alone_is_a_table_that_is_only_scored():
     assert (split.parts["train"], split.parts["dev"]) == ((), ())
     assert len(split.parts["test"]) == len(cohort(30).cases)
     assert "no train part" in split.remarks[0]
+
+
+def test_train_and_dev_without_the_test_part_are_trained_on():
+    split = make_split(marked(cohort(30), lambda n: "dev" if n < 5 else "train"), official="paper")
+    assert split.parts["test"] == ()
+    assert len(split.parts["dev"]) == sum(case.patient_id in {f"p{n}" for n in range(5)} for case in cohort(30).cases)
+    assert "no test part of 'paper': it can be trained on, not scored" in split.remarks[0]
+
+
+def test_the_split_of_r2gen_is_the_published_one_and_says_what_a_table_lacks():
+    parts = published_parts("r2gen_iu")
+    assert Counter(parts.values()) == {"train": 2069, "dev": 296, "test": 590}  # Chen et al. 2020, table 1
+    assert (parts["CXR2384"], parts["CXR2279"], parts["CXR3030"]) == ("train", "dev", "test")
+    cases = [
+        replace(case, case_id=uid, patient_id=uid, study_id=uid, truth={"official_split": {"r2gen_iu": parts[uid]}})
+        for case, uid in zip(cohort(3).cases, ("CXR2384", "CXR2279", "CXR3030"), strict=False)
+    ]
+    split = make_split(CaseTable(tuple(cases), LABELS), official="r2gen_iu")
+    assert split.parts == {"train": ("CXR2384",), "dev": ("CXR2279",), "test": ("CXR3030",)}
+    lacking = "lacks 2952 of the 2955 studies of 'r2gen_iu': 2068 of 2069 train, 295 of 296 dev, 589 of 590 test"
+    assert lacking in split.remarks[0]
+    with pytest.raises(MedleyError, match="did you mean 'r2gen_iu'"):
+        published_parts("r2gen")
 
 
 def test_official_mistakes_are_named():

@@ -63,18 +63,31 @@ def test_generation_in_company_of_longer_prefixes_is_that_alone(words, decoder):
         together = decoder.generate(memory_BMD, is_memory_BM, prefixes, [words.pad], most=9, beams=beams)
         for b, prefix in enumerate(prefixes):
             alone = decoder.generate(memory_BMD[b : b + 1], is_memory_BM[:1], [prefix], [words.pad], 9, beams)[0]
-            assert alone == together[b]
+            assert alone[0] == together[b][0]
+            assert alone[1] == pytest.approx(together[b][1], abs=1e-5)
+            (logs,) = decoder.log_probabilities(memory_BMD[b : b + 1], is_memory_BM[:1], [[*prefix, *alone[0]]])
+            assert alone[1] == pytest.approx(logs[len(prefix) - 1 :], abs=1e-5)
 
 
 def test_greedy_generation_with_its_cache_is_the_plain_loop(words, decoder):
     memory_BMD, is_memory_BM = memory(1)
     row = [words.headers["findings"]]
-    (said,) = decoder.generate(memory_BMD, is_memory_BM, [row], [words.pad], most=8)
+    ((said, _),) = decoder.generate(memory_BMD, is_memory_BM, [row], [words.pad], most=8)
     for place, word in enumerate(said):
         logits = decoder(memory_BMD, is_memory_BM, torch.tensor([row]))[0, -1]
         logits[[words.pad, *([words.end] if place == 0 else [])]] = -torch.inf
         assert int(logits.argmax()) == word
         row.append(word)
+
+
+def test_exactly_so_many_words_none_of_them_forbidden(words, decoder):
+    forbidden = [words.pad, *words.headers.values()]
+    for beams in (1, 2):
+        said = decoder.generate(
+            *memory(2), [[words.headers["findings"]]] * 2, forbidden, most=12, beams=beams, least=12
+        )
+        assert [len(row) for row, _ in said] == [12, 12]
+        assert not {word for row, _ in said for word in row} & {*forbidden, words.end}
 
 
 def test_headers_are_never_generated_and_every_section_is_written(words, decoder):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -33,12 +35,27 @@ def test_a_word_lies_where_the_queries_looked_that_its_pooled_tokens_read():
     looked_KQ = np.array([[1, 0, 0], [0, 0, 1]])
     nothing = np.zeros((4, 4), np.float32)
     maps_QVhw = np.stack([[at(1, 1), nothing], [at(2, 2), nothing], [nothing, at(0, 3)]])
-    maps_TVhw = reading.where_read(reads_TM, looked_KQ, maps_QVhw)
-    assert maps_TVhw[0, 1, 0, 3] == pytest.approx(0.75)
-    assert maps_TVhw[0].sum() == pytest.approx(0.75), "and nowhere else: the whole film has no place"
-    assert maps_TVhw[1].sum() == 0
-    assert maps_TVhw[2, 0, 1, 1] == pytest.approx(0.5), "what is read of the note has none either"
-    assert maps_TVhw[2].sum() == pytest.approx(0.5)
+    followed = reading.Followed(reads_TM, looked_KQ, maps_QVhw, 2, ("a", "b", "c"))
+    first, second, third = (followed.sentence("findings", "x", 0.9, [("x", slice(t, t + 1))]) for t in range(3))
+    assert first.maps[1][0, 3] == pytest.approx(0.75)
+    assert sum(map_hw.sum() for map_hw in first.maps) == pytest.approx(0.75), "the whole film has no place"
+    assert first.queries == {"a": 0, "b": 0, "c": pytest.approx(0.75)}
+    assert sum(map_hw.sum() for map_hw in second.maps) == 0
+    assert third.maps[0][1, 1] == pytest.approx(0.5), "what is read of the note has no place either"
+    assert sum(map_hw.sum() for map_hw in third.maps) == pytest.approx(0.5)
+    assert (third.found, third.note) == (pytest.approx(0.5), pytest.approx(0.5))
+
+
+def test_queries_that_are_read_as_they_are_count_beside_those_in_mixtures():
+    """One pooled token, half of each of two queries, and the two as they are; a word of two pieces is their mean."""
+    reads_TM = np.array([[0.2, 0.4, 0.4, 0.0], [0.0, 0.2, 0.0, 0.8]])
+    looked_KQ = np.array([[0.5, 0.5], [1, 0], [0, 1]])
+    maps_QVhw = np.stack([[at(0, 0)], [at(3, 3)]])
+    one = reading.Followed(reads_TM, looked_KQ, maps_QVhw, 1, ("a", "b")).sentence("x", "x", 1, [("x", slice(0, 2))])
+    (word,) = one.words
+    assert (word.whole, word.pooled, word.states) == (0.1, pytest.approx((0.3,)), pytest.approx((0.2, 0.4)))
+    assert one.queries == pytest.approx({"a": 0.35, "b": 0.55})
+    assert (one.maps[0][0, 0], one.maps[0][3, 3]) == pytest.approx((0.35, 0.55))
 
 
 def test_the_spread_is_the_share_of_places_that_is_in_effect_looked_at():
@@ -99,14 +116,15 @@ def test_a_mask_is_outlined_on_its_film_alone():
 
 
 def sentence(text: str, note: float = 0.0) -> SentenceRead:
-    words = tuple(WordRead(word, 0.25, (0.5, 0.25 - note), note) for word in text.split())
-    return SentenceRead("findings", text, 0.9, words, (at(1, 1, 0.75 - note),))
+    words = tuple(WordRead(word, 0.25, (0.5, 0.25 - note), (), note) for word in text.split())
+    queries = {"Edema": 0.5, "left lung": 0.2, "spine": 0.04, "heart": 0.01}
+    return SentenceRead("findings", text, 0.9, words, queries, (at(1, 1, 0.75 - note),))
 
 
 def test_a_sentence_is_the_mean_of_its_words():
-    words = (WordRead("No", 0.5, (0.25, 0.25), 0.0), WordRead("edema.", 0.1, (0.4, 0.1), 0.4))
-    one = SentenceRead("findings", "No edema.", 0.9, words, (at(1, 1),))
-    assert (one.whole, one.note, one.pooled) == pytest.approx((0.3, 0.2, 0.5))
+    words = (WordRead("No", 0.5, (0.25, 0.25), (), 0.0), WordRead("edema.", 0.1, (0.4, 0.1), (), 0.4))
+    one = SentenceRead("findings", "No edema.", 0.9, words, {}, (at(1, 1),))
+    assert (one.whole, one.note, one.found) == pytest.approx((0.3, 0.2, 0.5))
 
 
 def test_the_pages_of_a_report_hold_every_sentence_and_every_word(tmp_path):
@@ -117,11 +135,15 @@ def test_the_pages_of_a_report_hold_every_sentence_and_every_word(tmp_path):
     assert written.replace("\n", " ").count("very long") == 70, "a sentence is not cut"
     assert "0.50 alike" in written
     assert "indication 20%" in written
+    assert "Edema 50%\nleft lung 20%\nspine 4%" in written
     table = words_page(sentences, "a case")
     names = [label.get_text() for label in table.axes[0].get_xticklabels()]
     assert names == ["whole film", "pooled 1", "pooled 2", "indication"]
     assert len(table.axes[0].get_yticklabels()) == sum(len(one.words) for one in sentences)
     assert "indication" not in [label.get_text() for label in words_page(sentences[:1], "a").axes[0].get_xticklabels()]
+    states = [replace(sentences[0], words=(WordRead("No", 0.2, (0.2, 0.2), (0.1, 0.1, 0.1, 0.1), 0.0),))]
+    names = [label.get_text() for label in words_page(states, "a").axes[0].get_xticklabels()]
+    assert names == ["whole film", "pooled 1", "pooled 2", "Edema", "left lung", "spine", "heart"]
     for number, figure in enumerate((page, table)):
         figure.savefig(tmp_path / f"{number}.png")
         assert figure.get_size_inches()[0] < 5, "to be read on a phone"

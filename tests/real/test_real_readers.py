@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 from collections import Counter
 
 import polars as pl
@@ -11,6 +12,7 @@ import pytest
 from medley.core.errors import MedleyError
 from medley.core.labels import CHEXPERT_14
 from medley.data.cases import CaseTable
+from medley.data.official import published_parts
 from medley.data.readers import covid_chestxray, folder, openi
 from medley.data.splits import folds, make_split
 
@@ -99,3 +101,8 @@ def test_openi_r2gen_split(real_data):
     reading = openi.read({"reports": real_data / "cxr_reports"})
     parts = Counter(case.truth.get("official_split", {}).get("r2gen_iu") for case in reading.cases)
     assert (parts["train"], parts["dev"]) == (2069, 296)
+    lines = (real_data / "cxr_reports/r2gen_iu_xray_split.jsonl").read_text(encoding="utf-8").splitlines()
+    entries = [json.loads(line) for line in lines]  # the split as another copy has it
+    ours = published_parts("r2gen_iu")
+    names = {"train": "train", "val": "dev", "test": "test"}
+    assert all(ours[entry["id"].split("_")[0]] == names[entry["split"]] for entry in entries)

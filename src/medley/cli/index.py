@@ -204,7 +204,8 @@ def _print(summary: dict[str, Any], as_json: bool) -> None:
     if summary["boxes"]:
         console.print(f"boxes: {summary['boxes']}")
     for name, parts in summary["official_splits"].items():
-        how = f"medley split --official {name}" if "test" in parts else "without its test part: cannot be split by it"
+        whole = "test" in parts or {"train", "dev"} <= set(parts)
+        how = f"medley split --official {name}" if whole else "without its test part: cannot be split by it"
         console.print(f"official split {name}: {', '.join(f'{p} {n}' for p, n in parts.items())} ({how})")
     for remark in summary["remarks"]:
         console.print(f"- {remark}", soft_wrap=True)

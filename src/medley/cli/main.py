@@ -24,6 +24,7 @@ _COMMANDS = {
     "preprocess": ("medley.cli.preprocess", "app", True),
     "shards": ("medley.cli.shards", "shards", False),
     "train": ("medley.cli.train", "train", False),
+    "slurm": ("medley.cli.slurm", "slurm", False),
     "evaluate": ("medley.cli.evaluate", "evaluate", False),
     "score": ("medley.cli.score", "score", False),
     "compare": ("medley.cli.compare", "compare", False),

@@ -26,7 +26,7 @@ def split(
     ] = "hash",
     seed: Annotated[int, typer.Option("--seed", help="Same seed, same split.")] = 42,
     official: Annotated[
-        str | None, typer.Option("--official", help="The published split of this name, e.g. chexpert, mimic_cxr.")
+        str | None, typer.Option("--official", help="The published split of this name, e.g. chexpert, r2gen_iu.")
     ] = None,
     fractions: Annotated[
         str,
@@ -62,7 +62,8 @@ def _summary(table: CaseTable, manifest: SplitManifest, out: Path) -> dict[str, 
             "patients": len({case.patient_id for case in chosen}),
             "positives": {label: sum(case.labels[label] == 1 for case in chosen) for label in table.labels},
         }
-    scarce = [label for label, number in parts["test"]["positives"].items() if number < FEW_POSITIVES]
+    positives = parts["test"]["positives"] if manifest.parts["test"] else {}  # that there is no test part is a remark
+    scarce = [label for label, number in positives.items() if number < FEW_POSITIVES]
     warnings = [f"fewer than {FEW_POSITIVES} positives in test: {', '.join(scarce)}"] if scarce else []
     return {
         "out": str(out),

@@ -126,6 +126,14 @@ class Source:
         picked = {part: self.table.pick(ids) for part, ids in self.manifest.parts.items()}
         return {part: [case for case in cases if self._films(case)] for part, cases in picked.items()}
 
+    def require(self, part: str) -> None:
+        """Raises MedleyError where a part has no study with a readable film."""
+        if not self.parts.get(part):
+            reasons = self.left_out(part).values() if part in self.parts else ()
+            why = next((f"; first: {reason}" for reason in reasons), "")
+            wanted = f"a film of {', '.join(self.config.views)} that can be read"
+            raise MedleyError(f"{self.table.path}: the part '{part}' has no study with {wanted}{why}")
+
     def left_out(self, part: str) -> dict[str, str]:
         """Case id -> why, of the studies of a part that have no film, or none that can be read.
 
@@ -185,7 +193,7 @@ def open_source(
     """Open a recipe's data: generate or read the table, split it, write the notes, decode the films on all cores.
 
     Films that cannot be decoded are left out and listed. Raises MedleyError where a part of `needed` has no case left,
-    or a label is unknown.
+    or a label is unknown. A test part that the manifest leaves empty is no hindrance before it is asked for alone.
     """
     from medley.core.labels import require_labels
 
@@ -211,11 +219,8 @@ def open_source(
         unreadable=unreadable,
     )
     for part in needed:
-        if not source.parts.get(part):
-            reasons = source.left_out(part).values() if part in source.parts else ()
-            why = next((f"; first: {reason}" for reason in reasons), "")
-            wanted = f"a film of {', '.join(config.views)} that can be read"
-            raise MedleyError(f"{table.path}: the part '{part}' has no study with {wanted}{why}")
+        if part != "test" or len(needed) == 1 or manifest.parts["test"]:
+            source.require(part)
     return source
 
 

@@ -4,7 +4,7 @@
 `stratified`  iterative stratification over the patients' labels (`data/stratify.py`): rare labels reach every part.
 `official`    the published parts that a reader left in `truth["official_split"][name]`; where a dataset publishes no
               dev part, it is drawn from train by patient hash, and the manifest says so. A table that holds only
-              the published test part gives a test part alone: it is scored, not trained on.
+              the published test part is scored, not trained on; one that holds train and dev is trained on, not scored.
 
 No patient is ever in two parts: checked when a manifest is made, read, and held against a table.
 """
@@ -22,6 +22,7 @@ from medley.core.files import read_json, write_json
 from medley.core.records import Case
 from medley.core.seeds import key64
 from medley.data.cases import CaseTable
+from medley.data.official import lacking
 from medley.data.stratify import deal, patient_positives
 
 PARTS = ("train", "dev", "test")
@@ -70,7 +71,7 @@ def make_split(
     parts = _collect(table.cases, part_of)
     wanted = [part for part, share in zip(PARTS, shares, strict=True) if share > 0]
     if official:
-        wanted = list(PARTS) if parts["train"] else ["test"]
+        wanted = [part for part in PARTS if part in part_of.values()]
     empty = [part for part in wanted if not parts[part]]
     if empty:
         patients = len({case.patient_id for case in table.cases})
@@ -250,8 +251,12 @@ def _official_parts(
     remarks = []
     if unmarked:
         remarks.append(f"{len(unmarked)} patients are in no part of '{name}', first '{unmarked[0]}': left out")
+    if said := lacking(name, {case.study_id for case in table.cases}):
+        remarks.append(said)
     held = set(part_of.values())
-    if "test" not in held:
+    if held == {"train", "dev"}:
+        remarks.append(f"the table holds no test part of '{name}': it can be trained on, not scored")
+    elif "test" not in held:
         raise MedleyError(f"the table holds no test part of the official split '{name}'; index that part too")
     if "train" not in held:
         remarks.append(f"the table holds no train part of '{name}': it can be scored, not trained on")

@@ -25,9 +25,10 @@ NOT_SAID = -100  # where nothing is to be said
 
 @dataclass(frozen=True)
 class Said:
-    """What was written of one study: the row of words with its headers, and where in it each section stands."""
+    """What was written of one study: the row of words with its headers, how likely each was, and the sections in it."""
 
     row: list[int]
+    logs: list[float]  # log-probability of each word given those before it; nan for a header, which is given
     spans: Mapping[str, slice]
 
 
@@ -67,32 +68,30 @@ class SectionWords:
         self, decoder: SectionDecoder, memory_BMD: torch.Tensor, is_memory_BM: torch.Tensor, beams: int
     ) -> list[Report]:
         """The reports of a batch, with the confidence of each sentence."""
-        return self.reports(decoder, memory_BMD, is_memory_BM, self.say(decoder, memory_BMD, is_memory_BM, beams))
-
-    def reports(
-        self, decoder: SectionDecoder, memory_BMD: torch.Tensor, is_memory_BM: torch.Tensor, said: Sequence[Said]
-    ) -> list[Report]:
-        """What was written, as text with the confidence of each sentence."""
-        logs = decoder.log_probabilities(memory_BMD, is_memory_BM, [one.row for one in said])
-        return [self._report(one, [math.nan, *log]) for one, log in zip(said, logs, strict=True)]
+        return [self.report(said) for said in self.say(decoder, memory_BMD, is_memory_BM, beams)]
 
     def say(
         self, decoder: SectionDecoder, memory_BMD: torch.Tensor, is_memory_BM: torch.Tensor, beams: int
     ) -> list[Said]:
         """One section after the other, each for the whole batch at once and with those before it in sight."""
-        rows: list[list[int]] = [[] for _ in memory_BMD]
-        spans: list[dict[str, slice]] = [{} for _ in rows]
+        said = [Said([], [], {}) for _ in memory_BMD]
         forbidden = [*self.headers.values(), self.pad]
         for section in self.sections:
-            prefixes = [[*row, self.headers[section]] for row in rows]
-            said = decoder.generate(memory_BMD, is_memory_BM, prefixes, forbidden, self.most, beams)
-            rows = [[*prefix, *words] for prefix, words in zip(prefixes, said, strict=True)]
-            for span, row, words in zip(spans, rows, said, strict=True):
-                span[section] = slice(len(row) - len(words), len(row))
-        return [Said(row, span) for row, span in zip(rows, spans, strict=True)]
+            prefixes = [[*one.row, self.headers[section]] for one in said]
+            found = decoder.generate(memory_BMD, is_memory_BM, prefixes, forbidden, self.most, beams)
+            said = [
+                Said(
+                    row=[*prefix, *words],
+                    logs=[*one.logs, math.nan, *logs],
+                    spans={**one.spans, section: slice(len(prefix), len(prefix) + len(words))},
+                )
+                for one, prefix, (words, logs) in zip(said, prefixes, found, strict=True)
+            ]
+        return said
 
-    def _report(self, said: Said, logs: Sequence[float]) -> Report:
-        row, spans = said.row, said.spans
+    def report(self, said: Said) -> Report:
+        """What was written, as text with the confidence of each sentence."""
+        row, logs, spans = said.row, said.logs, said.spans
         texts = {section: self.text(row[span]) for section, span in spans.items()}
         sure = {section: self._sure(row[span], logs[span]) for section, span in spans.items()}
         return Report({name: text for name, text in texts.items() if text}, {n: sure[n] for n in texts if texts[n]})

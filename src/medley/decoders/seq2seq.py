@@ -54,6 +54,34 @@ def small_t5(vocab_size: int, pad: int, end: int, dim: int, layers: int, heads: 
     return DecoderSpec(None, {**config, "scale_decoder_outputs": False})
 
 
+class _Rules:
+    """What may not be said, and how likely what was said had been: transformers calls it with the words so far and the
+    logits of the next, before it chooses. Rows that go on side by side are remembered; beams change places."""
+
+    def __init__(self, forbidden: Sequence[int], end: int, may_end: int):
+        self.forbidden, self.end, self.may_end = list(forbidden), end, may_end  # from how many words on it may end
+        self.chosen_LB: list[torch.Tensor] = []  # log-probabilities of the words said so far
+        self.next_BS: torch.Tensor | None = None
+
+    def __call__(self, words_BT: torch.Tensor, logits_BS: torch.Tensor) -> torch.Tensor:
+        self._remember(words_BT)
+        self.next_BS = logits_BS.log_softmax(-1)
+        allowed_BS = logits_BS.clone()
+        allowed_BS[:, self.forbidden] = -torch.inf
+        if words_BT.shape[1] < self.may_end:
+            allowed_BS[:, self.end] = -torch.inf
+        return allowed_BS
+
+    def _remember(self, words_BT: torch.Tensor) -> None:
+        if self.next_BS is not None:
+            self.chosen_LB.append(self.next_BS.gather(1, words_BT[:, -1:])[:, 0])
+
+    def logs(self, words_BT: torch.Tensor) -> list[list[float]]:
+        """Of each row the log-probabilities of what was said, also after its end."""
+        self._remember(words_BT)
+        return torch.stack(self.chosen_LB, dim=1).tolist()
+
+
 class SectionDecoder(nn.Module):
     """A T5 decoder stack with its word table and its output map. transformers' own model does the generating."""
 
@@ -99,7 +127,7 @@ class SectionDecoder(nn.Module):
         kept_BT[:, 0] = True  # a row without any key would make nan
         return self(self.embed(words_BT), kept_BT, words_BT)
 
-    @torch.no_grad()
+    @torch.inference_mode()
     def generate(
         self,
         memory_BMD: torch.Tensor,
@@ -109,9 +137,10 @@ class SectionDecoder(nn.Module):
         most: int,
         beams: int = 1,
         least: int = 1,
-    ) -> list[list[int]]:
-        """The words after each prefix, up to the end token (left out) or `most`; at least `least`. Greedy, or the best
-        of `beams`; the whole batch at once, with a cache of keys and values. `forbidden` are never said.
+    ) -> list[tuple[list[int], list[float]]]:
+        """The words after each prefix, up to the end token (left out) or `most`, at least `least`, and their
+        log-probabilities. Greedy, or the best of `beams`; the whole batch at once, with a cache of keys and values.
+        `forbidden` are never said.
 
         Rows are padded on the left, behind a column that is never read: a T5 knows distances, not positions.
         """
@@ -121,6 +150,7 @@ class SectionDecoder(nn.Module):
         given = [[self.pad] * (longest - len(prefix)) + list(prefix) for prefix in prefixes]
         read = [[0] * (longest - len(prefix)) + [1] * len(prefix) for prefix in prefixes]
         device = memory_BMD.device
+        rules = _Rules(forbidden, self.end, longest + least)
         rows = self._t5[0].generate(
             encoder_outputs=BaseModelOutput(last_hidden_state=memory_BMD),
             attention_mask=is_memory_BM.long(),
@@ -128,16 +158,21 @@ class SectionDecoder(nn.Module):
             decoder_attention_mask=torch.tensor(read, device=device),
             do_sample=False,
             num_beams=beams,
-            min_new_tokens=least,
             max_new_tokens=most,
-            suppress_tokens=list(forbidden),
+            logits_processor=[rules],
             use_cache=True,
         )
         found = []
         for row in rows[:, longest:].tolist():
             stops = [place for place, word in enumerate(row) if word in (self.end, self.pad)]
             found.append(row[: stops[0]] if stops else row)
-        return found
+        if beams == 1:
+            logs = rules.logs(rows)
+        else:  # a beam's past changes at every step: it is asked anew
+            whole = [[*prefix, *words] for prefix, words in zip(prefixes, found, strict=True)]
+            asked = self.log_probabilities(memory_BMD, is_memory_BM, whole)
+            logs = [log[len(prefix) - 1 :] for log, prefix in zip(asked, prefixes, strict=True)]
+        return [(words, log[: len(words)]) for words, log in zip(found, logs, strict=True)]
 
     @torch.no_grad()
     def log_probabilities(

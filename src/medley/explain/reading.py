@@ -1,22 +1,24 @@
 """What a report was read from, followed through three attentions of a model that writes from queries.
 
-    a word  --cross-attention of the decoder-->  memory tokens: whole film, pooled tokens, words of the indication
+    a word  --cross-attention of the decoder-->  memory tokens: whole film, pooled tokens, states of the queries where
+                                                 the decoder has them, words of the indication
     a pooled token  --pooling-->  queries  --their maps-->  patches of each film
 
-The whole-film token has no place on the film: what was read of it is a share, not a map. For the pooled tokens the
-product of the three says along which ways a place could have reached a word, and how wide they were. It is not what
-moved the word: values, residual paths, the gate and what the decoder remembers of its own words are not in it, and the
-decoder's attention is a mean over its layers and heads. Where the maps of all sentences are alike, the product says
-what this model reads of any film, and nothing of a sentence: `likeness` is printed beside them.
+The whole-film token has no place on the film: what was read of it is a share, not a map. For the others the product of
+the three says along which ways a place could have reached a word, and how wide they were. It is not what moved the
+word: values, residual paths, the gate and what the decoder remembers of its own words are not in it, and the decoder's
+attention is a mean over its layers and heads. Where the maps of all sentences are alike, the product says what this
+model reads of any film, and nothing of a sentence: `likeness` is printed beside them.
 
-Shapes: T words, M memory tokens, K pooled tokens, Q queries, V films, h w patches, S sentences.
+Shapes: T words, M memory tokens, K tokens made of queries, Q queries, V films, h w patches, S sentences.
 """
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -45,12 +47,18 @@ class Look:
 
 @dataclass(frozen=True)
 class WordRead:
-    """One written word, and how much the step that said it read of each memory token; the three add up to 1."""
+    """One written word, and how much the step that said it read of each memory token; all together 1."""
 
     text: str
     whole: float
     pooled: tuple[float, ...]
+    states: tuple[float, ...]  # of the queries, by themselves; empty where the decoder does not have them
     note: float
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain JSON."""
+        by_token = {"pooled": list(self.pooled), "states": list(self.states)}
+        return {"word": self.text, "whole_film": self.whole, **by_token, "indication": self.note}
 
 
 @dataclass(frozen=True)
@@ -61,7 +69,8 @@ class SentenceRead:
     text: str
     confidence: float
     words: tuple[WordRead, ...]
-    maps: tuple[np.ndarray, ...]  # one float32 [h, w] a film; together they sum to the share of the pooled tokens
+    queries: Mapping[str, float]  # name -> share that was read of it, through pooled tokens or as it is
+    maps: tuple[np.ndarray, ...]  # one float32 [h, w] a film; together they sum to `found`
 
     @property
     def whole(self) -> float:
@@ -74,9 +83,36 @@ class SentenceRead:
         return float(np.mean([word.note for word in self.words]))
 
     @property
-    def pooled(self) -> float:
-        """The share read of the pooled tokens."""
+    def found(self) -> float:
+        """The share read of what the queries found."""
         return 1 - self.whole - self.note
+
+
+@dataclass(frozen=True)
+class Followed:
+    """The three attentions of one study's report. `looked_KQ`: the first `pooled` of the K tokens are mixtures of
+    queries, the others the queries as they are. `names` are those of the queries."""
+
+    reads_TM: np.ndarray  # by the step that says each word
+    looked_KQ: np.ndarray
+    maps_QVhw: np.ndarray
+    pooled: int
+    names: tuple[str, ...]
+
+    def sentence(self, section: str, text: str, confidence: float, words: Sequence[tuple[str, slice]]) -> SentenceRead:
+        """A sentence of these words, each with the steps that said its pieces."""
+        reads_WM = np.stack([self.reads_TM[steps].mean(0) for _, steps in words])
+        found = [self._word(word, reads_M) for (word, _), reads_M in zip(words, reads_WM, strict=True)]
+        read_Q = read_of_queries(reads_WM, self.looked_KQ).mean(0)
+        maps_Vhw = np.einsum("q,qvhw->vhw", read_Q, self.maps_QVhw).astype(np.float32)
+        queries = dict(zip(self.names, read_Q.tolist(), strict=True))
+        return SentenceRead(section, text, confidence, tuple(found), queries, tuple(maps_Vhw))
+
+    def _word(self, word: str, reads_M: np.ndarray) -> WordRead:
+        whole, *rest = reads_M.tolist()
+        tokens = len(self.looked_KQ)
+        pooled, states, note = rest[: self.pooled], rest[self.pooled : tokens], rest[tokens:]
+        return WordRead(word, whole, tuple(pooled), tuple(states), sum(note))
 
 
 def spread(maps: Sequence[np.ndarray]) -> float:
@@ -92,15 +128,12 @@ def in_even_shares(maps: Sequence[np.ndarray]) -> list[np.ndarray]:
     return [np.asarray(one, np.float32) * places / max(total, 1e-12) for one in maps]
 
 
-def where_read(reads_TM: np.ndarray, looked_KQ: np.ndarray, maps_QVhw: np.ndarray) -> np.ndarray:
-    """float32 [T, V, h, w]: the share that each word read of each place, through the pooled tokens and the queries.
+def read_of_queries(reads_TM: np.ndarray, looked_KQ: np.ndarray) -> np.ndarray:
+    """[T, Q]: the share that each word read of each query, through the K tokens that are made of queries.
 
-    Memory tokens are the whole film, the K pooled ones, and what comes after them; a word's map sums to the share that
-    it read of the pooled ones.
+    Memory tokens are the whole film, those K, and what comes after them; a row sums to the share read of the K.
     """
-    pooled = len(looked_KQ)
-    read_TQ = reads_TM[:, 1 : 1 + pooled] @ looked_KQ
-    return np.einsum("tq,qvhw->tvhw", read_TQ, maps_QVhw).astype(np.float32)
+    return reads_TM[:, 1 : 1 + len(looked_KQ)] @ looked_KQ
 
 
 def likeness(maps: Sequence[Sequence[np.ndarray]]) -> float | None:

@@ -15,10 +15,12 @@ from medley.explain.looks import BAR, GAP, MARGIN, WIDTH, draw_bar, draw_shares,
 from medley.explain.reading import SentenceRead, in_even_shares
 from medley.explain.render import BLUE, GREY, ORANGE
 
-_PARTS = (("whole film", ORANGE), ("pooled", BLUE), ("indication", GREY))
+_PARTS = (("whole film", ORANGE), ("queries", BLUE), ("indication", GREY))
 _LETTERS = 15.5  # of 8 points, an inch
 _LINE = 0.145  # inches from line to line
-_HEAD = 1.0
+_SMALL = 0.13  # the same where letters are small
+_MOST = 3  # queries that are named
+_HEAD = 1.1
 
 
 def report_page(films: Sequence[Film], sentences: Sequence[SentenceRead], title: str, likeness: float | None):
@@ -30,7 +32,7 @@ def report_page(films: Sequence[Film], sentences: Sequence[SentenceRead], title:
     below = 0.17 if len(films) > 1 else 0.0
     least = max(height_of(film, panel) for film in films) + below
     lines = [textwrap.wrap(one.text, int(beside * _LETTERS)) for one in sentences]
-    tall = [max(least, 0.65 + _LINE * len(some)) + 0.12 for some in lines]
+    tall = [max(least, 0.95 + _LINE * len(some)) + 0.12 for some in lines]
     figure = Figure(figsize=(WIDTH, _HEAD + sum(tall) + BAR))
     write_at(figure, MARGIN, 0.06, title, 9)
     write_at(figure, MARGIN, 0.28, _told(likeness), 6.8, "#444444")
@@ -52,9 +54,9 @@ def report_page(films: Sequence[Film], sentences: Sequence[SentenceRead], title:
 
 def _told(likeness: float | None) -> str:
     told = (
-        "Where each sentence was read: the attention of its words to the pooled tokens, of these to the queries, and "
-        "of the queries to the film, multiplied. It shows ways that were open, and proves no cause; what was read of "
-        "the whole film has no place."
+        "Where each sentence was read: the attention of its words to what the queries found, and of the queries to the "
+        "film, multiplied. It shows ways that were open, and proves no cause; what was read of the whole film has no "
+        "place. Below each bar: the queries that were read most."
     )
     if likeness is not None:
         told += f" The maps of the sentences are {likeness:.2f} alike (1: the same map for every sentence)."
@@ -70,14 +72,17 @@ def _sentence(figure, corner: tuple[float, float, float], one: SentenceRead, lin
     place = place_at(figure, left, under, width - 0.1, 0.09)
     place.set(xlim=(0, 1), ylim=(-0.5, 0.5))
     place.set_axis_off()
-    start, said = 0.0, []
-    for (what, colour), share in zip(_PARTS, (one.whole, one.pooled, one.note), strict=True):
+    start, said = 0.0, 0
+    for (what, colour), share in zip(_PARTS, (one.whole, one.found, one.note), strict=True):
         place.barh(0, share, left=start, height=1, color=colour)
         start += share
         if share > 0:
-            said.append((f"{what} {share:.0%}", colour))
-    for number, (text, colour) in enumerate(said):
-        write_at(figure, left + number % 2 * 0.9, under + 0.12 + number // 2 * 0.12, text, 6.5, colour)
+            corner_of = (left + said % 2 * 0.9, under + 0.12 + said // 2 * _SMALL)
+            write_at(figure, *corner_of, f"{what} {share:.0%}", 6.5, colour)
+            said += 1
+    most = sorted(one.queries, key=lambda name: -one.queries[name])[:_MOST]
+    told = "\n".join(f"{name} {one.queries[name]:.0%}" for name in most)
+    write_at(figure, left, under + 0.12 + (said + 1) // 2 * _SMALL, told, 6.5, "#555555")
 
 
 def words_page(sentences: Sequence[SentenceRead], title: str):
@@ -90,9 +95,10 @@ def words_page(sentences: Sequence[SentenceRead], title: str):
 
     words = [word for one in sentences for word in one.words]
     noted = any(word.note for word in words)
-    table_WM = np.array([[word.whole, *word.pooled, *([word.note] if noted else [])] for word in words])
-    names = ["whole film", *(f"pooled {k}" for k in range(1, len(words[0].pooled) + 1)), *(["indication"] * noted)]
-    row, head, side = 0.16, 1.1, 1.15
+    table_WM = np.array([[word.whole, *word.pooled, *word.states, *([word.note] if noted else [])] for word in words])
+    names = ["whole film", *(f"pooled {k}" for k in range(1, len(words[0].pooled) + 1))]
+    names += [*(sentences[0].queries if words[0].states else ()), *(["indication"] * noted)]
+    row, head, side = 0.16, 1.8 if words[0].states else 1.1, 1.15
     figure = Figure(figsize=(WIDTH, head + row * len(words) + BAR))
     write_at(figure, MARGIN, 0.06, title, 9)
     write_at(
@@ -101,7 +107,8 @@ def words_page(sentences: Sequence[SentenceRead], title: str):
     place = place_at(figure, side, head, WIDTH - side - MARGIN, row * len(words))
     norm = PowerNorm(0.5, 0, 1)
     drawn = place.imshow(table_WM, cmap="Blues", norm=norm, aspect="auto", interpolation="nearest")
-    place.set_xticks(range(len(names)), names, rotation=40, ha="left", fontsize=6.5)
+    slant = {"rotation": 90, "ha": "center"} if words[0].states else {"rotation": 40, "ha": "left"}
+    place.set_xticks(range(len(names)), names, fontsize=6.5, **slant)
     place.xaxis.tick_top()
     place.set_yticks(range(len(words)), [word.text.replace("$", r"\$") for word in words], fontsize=6.8)
     place.tick_params(length=0)

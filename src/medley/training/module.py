@@ -194,7 +194,8 @@ class StageModule(L.LightningModule):
         if end_of_epoch:
             self._evaluate_dev()
         self.progress.done = step == plan.windows.steps or self._out_of_patience()
-        if end_of_epoch or step % plan.checkpoint_every == 0 or self.progress.done:
+        told_to_end = self.trainer.received_sigterm  # by a scheduler whose time is up, say: nothing is to be lost
+        if end_of_epoch or step % plan.checkpoint_every == 0 or self.progress.done or told_to_end:
             self.progress.seconds = time.monotonic() - self._clock
             if self.trainer.is_global_zero:
                 state = plan.folder / STATE

@@ -17,7 +17,7 @@ from torch import nn
 
 from medley.core.about import versions
 from medley.core.config import dump_yaml
-from medley.core.errors import MedleyError
+from medley.core.errors import MedleyError, choose
 from medley.core.family import Family, Processor
 from medley.core.files import read_json, whole_folder, write_json, write_text
 from medley.core.records import target_sections
@@ -47,13 +47,16 @@ def train(
     say: Say = lambda _: None,
     tick: DataProgress | None = None,
     audit: bool = True,
+    only: str | None = None,
 ) -> Path:
-    """Train every stage of a resolved recipe into the folder `run`; returns the run's folder.
+    """Train every stage of a resolved recipe into the folder `run`, or `only` one, whose forerunners are finished
+    there; returns the run's folder.
 
     Notes are audited first (`notes_gate`); a control, whose labels are not those of its notes, sets `audit` to False.
     Raises MedleyError where the folder holds another run, `resume` finds none, or the notes give labels away. What
     cannot be opened or built leaves no run behind.
     """
+    chosen = recipe.stages if only is None else _up_to(recipe, only, run)
     family = get_family(recipe.family)
     config = family_config(recipe, family)
     first = _is_first_process()
@@ -80,7 +83,7 @@ def train(
     if first:
         _begin(run, recipe, source, processor, verdict)
     trained: set[str] = set()
-    for number, (name, changes) in enumerate(recipe.stages.items(), start=1):
+    for number, (name, changes) in enumerate(chosen.items(), start=1):
         folder = stage_folder(run, number, name)
         stage = stages[name]
         rates = rates_by_parameter(model, stage)
@@ -92,6 +95,19 @@ def train(
             say(parameter_table(model, rates, read_json(folder / UNREACHED)))
         load_weights(folder, model)
     return run
+
+
+def _up_to(recipe: Recipe, only: str, run: Path) -> dict[str, StageConfig]:
+    """The stages up to `only`, all finished but this one. Raises MedleyError where they are not."""
+    choose(only, recipe.stages, "stage of the recipe")
+    chosen: dict[str, StageConfig] = {}
+    for number, (name, changes) in enumerate(recipe.stages.items(), start=1):
+        chosen[name] = changes
+        if name == only:
+            break
+        if not _finished(stage_folder(run, number, name)):
+            raise MedleyError(f"stage '{only}' begins where '{name}' ends, which {run} does not hold: train that first")
+    return chosen
 
 
 @dataclass(frozen=True)
@@ -149,8 +165,9 @@ def _run_stage(
         _fit(L.Trainer(**_trainer_options(trainer, folder), log_every_n_steps=min(10, windows.steps)), module)
     if not _is_first_process():
         return
-    if not progress_of(state).done:  # Lightning returns quietly where it was interrupted
-        raise MedleyError(f"stage '{stage.name}' was stopped at step {progress_of(state).step}; go on with --resume")
+    if not (state.exists() and progress_of(state).done):  # Lightning returns quietly where it was interrupted
+        step = progress_of(state).step if state.exists() else 0
+        raise MedleyError(f"stage '{stage.name}' was stopped at step {step}; go on with --resume")
     draw_curves(folder / JOURNAL, folder / "curves.png", stage.best_by)
     state.unlink()  # what is left is the finished stage
 
@@ -161,11 +178,18 @@ def _data(family: Family, recipe: Recipe, source: Source, processor: Processor, 
 
 
 def _fit(trainer: Any, module: StageModule) -> None:
-    """Run the stage. A spawned process raises the text of a traceback, of which the user's line is the last."""
+    """Run the stage, or until it is told to end (SIGTERM), which Lightning would let pass for success.
+
+    A spawned process raises the text of a traceback, of which the user's line is the last.
+    """
+    from lightning.pytorch.utilities.exceptions import SIGTERMException
     from torch.multiprocessing import ProcessRaisedException
 
     try:
         trainer.fit(module)
+    except SIGTERMException:
+        if not _is_first_process():
+            raise SystemExit(2) from None
     except ProcessRaisedException as error:
         last = str(error).strip().splitlines()[-1]
         name, _, message = last.partition(": ")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 
 import polars as pl
@@ -111,7 +110,6 @@ def parquet(tmp_path):
             "views": [["PA", "PA"], None, ["AP"]],
             "age": [23.0, None, 0.0],
             "sex": ["Female", None, "Male"],
-            "r2gen_split": ["val", None, None],
             "mesh_indexed": [True, False, None],
             "gold_Effusion": [0.0, 1.0, None],
             "gold_Hernia": [0.0, 0.0, None],
@@ -126,7 +124,8 @@ def test_parquet_keeps_reports_without_films(parquet):
     assert [case.case_id for case in reading.cases] == ["CXR1", "CXR2"]
     assert reading.left_out == 1  # CXR3: neither text nor film
     assert math.isnan(reading.cases[1].labels["No Finding"])  # never coded
-    assert reading.cases[0].truth["official_split"] == {"r2gen_iu": "dev"}
+    assert reading.cases[0].truth["official_split"] == {"r2gen_iu": "train"}
+    assert reading.cases[1].truth["official_split"] == {"r2gen_iu": "test"}
     assert (reading.cases[0].sex, reading.cases[0].age_years) == ("F", 23)
 
 
@@ -146,13 +145,6 @@ def test_gold_labels_without_hernia_and_only_where_coded(parquet, kaggle):
     (parquet / "openi_reports.parquet").unlink()
     with pytest.raises(MedleyError, match=r"gold needs openi_reports\.parquet"):
         openi.read({"reports": kaggle}, labels="gold")
-
-
-def test_r2gen_split_from_its_own_file(release):
-    lines = [{"id": "CXR2_IM-0001", "split": "test"}, {"id": "CXR1_IM-0001", "split": "train"}]
-    (release / "r2gen_iu_xray_split.jsonl").write_text("\n".join(json.dumps(line) for line in lines))
-    parts = [case.truth["official_split"]["r2gen_iu"] for case in openi.read({"reports": release}).cases]
-    assert parts == ["train", "test"]
 
 
 def test_mesh_heads_and_qualified_heads():

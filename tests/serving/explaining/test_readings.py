@@ -50,14 +50,16 @@ def test_the_sentences_are_those_of_the_answer_with_their_confidence(predictor, 
     assert two_views.gate == pytest.approx(answer.extra["gate"], abs=1e-6)
 
 
-def test_shares_add_up_and_maps_hold_what_was_read_of_the_pooled_tokens(two_views):
+def test_shares_add_up_and_maps_hold_what_was_read_of_the_queries(predictor, two_views):
     assert len(two_views.looks) == 3 + len(ANATOMY)
     for look in two_views.looks:
         assert sum(look.of_films) == pytest.approx(1)
     for one in two_views.sentences:
         for word in one.words:
-            assert word.whole + sum(word.pooled) + word.note == pytest.approx(1, abs=1e-5)
-        assert sum(float(map_hw.sum()) for map_hw in one.maps) == pytest.approx(one.pooled, abs=1e-4)
+            assert word.whole + sum(word.pooled) + sum(word.states) + word.note == pytest.approx(1, abs=1e-5)
+        assert sum(float(map_hw.sum()) for map_hw in one.maps) == pytest.approx(one.found, abs=1e-4)
+        assert sum(one.queries.values()) == pytest.approx(one.found, abs=1e-4)
+        assert list(one.queries) == [*predictor.labels, *(f"query {number}" for number in range(4, 10))]
         assert one.note > 0, "this model reads the indication"
     told = two_views.as_json()
     assert [film["view"] for film in told["films"]] == ["PA", "LATERAL"]
@@ -95,7 +97,7 @@ def test_a_place_is_read_by_the_words_whose_query_looked_there(predictor, both_v
     for sentence in one.sentences:
         assert sentence.maps[0].max() == 0
         assert int(sentence.maps[1].argmax()) == 2
-        assert sentence.maps[1].sum() == pytest.approx(sentence.pooled, abs=1e-4)
+        assert sentence.maps[1].sum() == pytest.approx(sentence.found, abs=1e-4)
     assert one.likeness == pytest.approx(1)
 
 

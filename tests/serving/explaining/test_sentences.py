@@ -26,7 +26,7 @@ def sentence(text: str, y: int, x: int, views: int) -> SentenceRead:
     """Read at one of 12 x 12 places of the first film; a fracture lies at rows 30 to 40 and columns 12 to 22 of 48."""
     maps = [np.zeros((12, 12), np.float32) for _ in range(views)]
     maps[0][y, x] = 0.8
-    return SentenceRead("findings", text, 0.9, (WordRead(text, 0.2, (0.8,), 0.0),), tuple(maps))
+    return SentenceRead("findings", text, 0.9, (WordRead(text, 0.2, (0.8,), (), 0.0),), {}, tuple(maps))
 
 
 @pytest.fixture

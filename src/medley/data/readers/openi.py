@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -12,6 +11,7 @@ from xml.etree import ElementTree
 
 from medley.core.errors import MedleyError, choose
 from medley.core.labels import CHEXPERT_14, NIH_14, canonical
+from medley.data.official import published_parts
 from medley.data.readers.openi_mesh import mesh_labels
 from medley.data.readers.reading import Reading, Remarks, find_table, optional_root, read_rows, root_of
 from medley.data.readers.studies import Studies, age_of, label_of, sex_of, view_of
@@ -35,14 +35,14 @@ What becomes of it:
   Views: Kaggle's Frontal/Lateral (AP or PA from the caption, where it says only one). The release itself
   has no reliable view: UNKNOWN, unless indiana_projections.csv lies beside it.
   A report whose films are not on disk stays, without images. Each report is a patient of its own, as released.
-  Official split `r2gen_iu`: from the parquet or r2gen_iu_xray_split.jsonl."""
+  Official split `r2gen_iu` (Chen et al. 2020): train 2069, dev 296, test 590, by ids that Medley brings along."""
 ROOTS = {"reports": "the folder of the reports", "images": "the folder of the films, where it is another"}
 OPTIONS = {"labels": "mesh (default: CheXpert-14 from MeSH) or gold (NIH labels; parquet only)"}
 
 _LABELS = {"mesh": CHEXPERT_14, "gold": tuple(label for label in NIH_14 if label != "Hernia")}
 _IMAGE_FOLDERS = (".", "images", "images/images_normalized", "images_normalized", "NLMCXR_png", "png")
 _SECTIONS = ("indication", "findings", "impression")
-_PARTS = {"train": "train", "val": "dev", "test": "test"}
+_SPLIT = "r2gen_iu"
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,6 @@ class _Report:
     gold: Mapping[str, float] | None = None
     sex: str | None = None
     age_years: float = math.nan
-    part: str | None = None
 
 
 def read(roots: Mapping[str, Path], csv: Path | None = None, labels: str = "mesh") -> Reading:
@@ -64,14 +63,14 @@ def read(roots: Mapping[str, Path], csv: Path | None = None, labels: str = "mesh
     images = optional_root(roots, "images", ROOTS)
     remarks = Remarks()
     folders = [base / name for base in (images or root, root) for name in _IMAGE_FOLDERS if (base / name).is_dir()]
-    parts = _read_parts(root)
+    parts = published_parts(_SPLIT)
     studies = Studies("openi", remarks)
     for report in _reports(root, csv, labels, remarks):
         films = [(path, view) for name, view in report.images if (path := _find(folders, name, remarks, report.uid))]
         if not report.text and not films:
             remarks.leave_out("neither text nor film", report.uid)
             continue
-        part = report.part or parts.get(report.uid)
+        part = parts.get(report.uid)
         said = report.gold if labels == "gold" else mesh_labels(report.mesh)
         rows: list[tuple[Path | None, str]] = [*films] or [(None, "UNKNOWN")]
         for path, view in rows:
@@ -83,7 +82,7 @@ def read(roots: Mapping[str, Path], csv: Path | None = None, labels: str = "mesh
                 view,
                 text=report.text,
                 labels=said,
-                truth={"official_split": {"r2gen_iu": part}} if part else None,
+                truth={"official_split": {_SPLIT: part}} if part else None,
                 sex=report.sex,
                 age_years=report.age_years,
             )
@@ -201,7 +200,6 @@ def _from_parquet(path: Path, labels: str, remarks: Remarks) -> Iterator[_Report
             gold={label: label_of(_text(row[name]), name, where) for name, label in gold.items()} if coded else None,
             sex=sex_of(row.get("sex") or ""),
             age_years=age_of(_text(age), where, remarks),
-            part=_PARTS.get(row.get("r2gen_split") or ""),
         )
 
 
@@ -218,18 +216,3 @@ def _tagged_views(tags: Sequence[str | None] | None, number: int, uid: str, rema
         remarks.count("all films of a study carry one view tag, taken as UNKNOWN", f"{views[0]} of {uid}", "study")
         return ["UNKNOWN"] * number
     return views
-
-
-def _read_parts(root: Path) -> dict[str, str]:
-    """uid -> part of R2Gen's split, from lines such as {"id": "CXR2384_IM-0942", "split": "train"}."""
-    path = root / "r2gen_iu_xray_split.jsonl"
-    parts: dict[str, str] = {}
-    if not path.is_file():
-        return parts
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
-        try:
-            entry = json.loads(line)
-            parts[entry["id"].split("_")[0]] = choose(entry["split"], _PARTS, "part of the R2Gen split")
-        except (json.JSONDecodeError, KeyError, TypeError) as error:
-            raise MedleyError(f"{path} line {number} is no object with id and split: {error}") from error
-    return parts

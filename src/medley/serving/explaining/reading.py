@@ -76,11 +76,9 @@ class Reading:
                     "section": one.section,
                     "text": one.text,
                     "confidence": one.confidence,
-                    "read_of": {"whole_film": one.whole, "pooled": one.pooled, "indication": one.note},
-                    "words": [
-                        {"word": w.text, "whole_film": w.whole, "pooled": list(w.pooled), "indication": w.note}
-                        for w in one.words
-                    ],
+                    "read_of": {"whole_film": one.whole, "queries": one.found, "indication": one.note},
+                    "queries": dict(one.queries),
+                    "words": [word.as_json() for word in one.words],
                 }
                 for one in self.sentences
             ],
@@ -141,7 +139,7 @@ def _reading(
         case_id=study.case.case_id,
         films=films,
         looks=_looks(predictor, scores, maps_QVhw, films, known),
-        sentences=sentences_of(predictor, output, [len(films)])[0],
+        sentences=sentences_of(predictor, output, [len(films)], list(query_names(predictor).values()))[0],
         gate=float(output.gate_B[0]),
         known=tuple(known),
     )

@@ -20,7 +20,7 @@ from medley.evaluation.statistics import Metric
 from medley.explain import floors, reading, score
 from medley.explain.averages import mean_over_cases
 from medley.explain.lesions import FOCAL
-from medley.explain.reading import SentenceRead, WordRead
+from medley.explain.reading import SentenceRead
 from medley.language.labeler import label_text
 from medley.serving.explaining.marked import Marked, marked_studies
 from medley.serving.explaining.run import ExplanationScores
@@ -32,38 +32,36 @@ _BATCH = 16
 
 
 @torch.inference_mode()
-def sentences_of(predictor: Predictor, output: Any, films: Sequence[int]) -> list[tuple[SentenceRead, ...]]:
-    """The sentences of each study of a batch's Output; `films` says how many films each has."""
+def sentences_of(
+    predictor: Predictor, output: Any, films: Sequence[int], names: Sequence[str]
+) -> list[tuple[SentenceRead, ...]]:
+    """The sentences of each study of a batch's Output; `films` says how many films each has, `names` what the queries
+    are called."""
     model: Any = predictor.model
     words: SectionWords = predictor.processor.words  # type: ignore[attr-defined]
     memory, is_memory = output.memory_BMD, output.is_memory_BM
     said = words.say(model.decoder, memory, is_memory, model.config.beams)
-    reports = words.reports(model.decoder, memory, is_memory, said)
     reads = model.decoder.reads(memory, is_memory, [one.row for one in said])
     looked_BKQ, maps_BQVhw = (tensor.float().cpu().numpy() for tensor in (output.looked(), output.maps_BQVhw))
     found = []
     for b, count in enumerate(films):
-        reads_TM = reads[b].cpu().numpy()
-        maps_TVhw = reading.where_read(reads_TM, looked_BKQ[b], maps_BQVhw[b, :, :count])
-        found.append(_sentences(words, said[b], reports[b].confidence, reads_TM, maps_TVhw, looked_BKQ.shape[1]))
+        followed = reading.Followed(
+            reads[b].cpu().numpy(), looked_BKQ[b], maps_BQVhw[b, :, :count], model.config.pooled, tuple(names)
+        )
+        found.append(_sentences(words, said[b], followed))
     return found
 
 
-def _sentences(
-    words: SectionWords, said: Said, confidence: Any, reads_TM: np.ndarray, maps_TVhw: np.ndarray, pooled: int
-) -> tuple[SentenceRead, ...]:
-    found = []
+def _sentences(words: SectionWords, said: Said, followed: reading.Followed) -> tuple[SentenceRead, ...]:
+    confidence, found = words.report(said).confidence, []
     for section, span in said.spans.items():
         own = said.row[span]
         for run, sure in zip(words.sentences(own), confidence.get(section, ()), strict=False):
             first = span.start - 1 + run.start  # the step that says a word stands one before it in the row
-            read, maps = [], []
-            for text, pieces in words.whole_words(own[run]):
-                steps = slice(first + pieces.start, first + pieces.stop)
-                whole, *rest = reads_TM[steps].mean(0).tolist()
-                read.append(WordRead(text, whole, tuple(rest[:pooled]), sum(rest[pooled:])))
-                maps.append(maps_TVhw[steps].mean(0))
-            found.append(SentenceRead(section, words.text(own[run]), sure, tuple(read), tuple(np.mean(maps, axis=0))))
+            pieces = [
+                (text, slice(first + piece.start, first + piece.stop)) for text, piece in words.whole_words(own[run])
+            ]
+            found.append(followed.sentence(section, words.text(own[run]), sure, pieces))
     return tuple(found)
 
 
@@ -123,7 +121,7 @@ def score_sentences(
 def _read(predictor: Predictor, marked: Marked, chunk: Sequence[int]) -> list[tuple[SentenceRead, ...]]:
     studies = [marked.studies[s] for s in chunk]
     output = predictor.model(to_device(predictor.processor(studies), predictor.device))
-    return sentences_of(predictor, output, [len(study.films) for study in studies])
+    return sentences_of(predictor, output, [len(study.films) for study in studies], predictor.processor.regions)
 
 
 def _held(marked: Marked, p: int, maps: Sequence[np.ndarray]) -> dict[str, np.ndarray]:

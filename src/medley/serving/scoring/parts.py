@@ -35,6 +35,7 @@ def predict_part(
     reads. Labels, patient and group stay those of the study itself. Without `write` a family that writes gives its
     findings alone, and quicker. `what` is the word of the progress bar.
     """
+    source.require(part)
     views, how = predictor.processor.views, predictor.recipe.evaluate.aggregation
     cases = source.parts[part]
     shown = {case.case_id: films_of[case.case_id] if films_of else case for case in cases}
