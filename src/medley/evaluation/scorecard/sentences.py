@@ -14,8 +14,8 @@ FLOORS = {
     "even_map": "a map that prefers nothing",
 }
 INTRO = (
-    "Where a sentence was read is the attention of its words to what the queries found, and of the queries to the film, "
-    "multiplied: ways that were open, and no proof of a cause. Where a sentence rightly says that "
+    "Where a sentence was read is the attention of its words to what the queries found, and of the queries to the "
+    "film, multiplied: ways that were open, and no proof of a cause. Where a sentence rightly says that "
     "a finding is there, its map is held against where that lies. If it is no better than the rest of its report, such "
     "maps tell of the film and nothing of the sentence."
 )
