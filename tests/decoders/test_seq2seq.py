@@ -155,3 +155,13 @@ def test_sentences_and_words_lie_where_they_were_said(words):
     assert len(unknown) > 1
     assert [word for word, _ in words.whole_words(unknown)] == ["cardiomegalies"]
     assert words.whole_words([]) == []
+
+
+def test_rows_read_in_groups_of_like_length_say_what_each_says_alone(words, decoder):
+    read, said = words.rows([{"findings": TEXTS[index % 2][: 8 + 2 * index]} for index in range(19)])
+    memory_BMD, is_memory_BM = memory(19)
+    together = decoder(memory_BMD, is_memory_BM, read)
+    for row in range(19):
+        most = int((said[row] != NOT_SAID).nonzero().max()) + 1
+        alone = decoder(memory_BMD[row : row + 1], is_memory_BM[row : row + 1], read[row : row + 1, :most])
+        assert torch.allclose(together[row, :most], alone[0], atol=1e-5)

@@ -23,6 +23,8 @@ from torch import nn
 
 from medley.core.errors import MedleyError, cannot_load
 
+_TOGETHER = 8  # rows of like length that a CPU reads at once
+
 
 @dataclass(frozen=True)
 class DecoderSpec:
@@ -101,31 +103,29 @@ class SectionDecoder(nn.Module):
         """The table's entries [B, T, D] of words: what is read instead of an encoder's states."""
         return self.stack.embed_tokens(words_BT)
 
-    def forward(
-        self,
-        memory_BMD: torch.Tensor,
-        is_memory_BM: torch.Tensor,
-        words_BT: torch.Tensor,
-        is_word_BT: torch.Tensor | None = None,
-    ) -> torch.Tensor:
-        """Logits [B, T, S] of the word after each; padding on the right needs no mask."""
+    def forward(self, memory_BMD: torch.Tensor, is_memory_BM: torch.Tensor, words_BT: torch.Tensor) -> torch.Tensor:
+        """Logits [B, T, S] of the word after each; padding on the right needs no mask, and what is said there means
+        nothing. On a CPU rows of like length are read together: a long one does not lengthen the others' work."""
+        if words_BT.device.type != "cpu":
+            return self._read(memory_BMD, is_memory_BM, words_BT)
+        is_word_BT = words_BT != self.pad
+        longest = words_BT.shape[1]
+        lengths_B = (is_word_BT * torch.arange(1, longest + 1)).amax(1).clamp(min=1)
+        order_B = lengths_B.argsort()
+        logits = []
+        for rows in order_B.split(_TOGETHER):
+            most = int(lengths_B[rows].max())
+            logits_GtS = self._read(memory_BMD[rows], is_memory_BM[rows], words_BT[rows, :most])
+            logits.append(nn.functional.pad(logits_GtS, (0, 0, 0, longest - most)))
+        return torch.cat(logits)[order_B.argsort()]
+
+    def _read(self, memory_BMD: torch.Tensor, is_memory_BM: torch.Tensor, words_BT: torch.Tensor) -> torch.Tensor:
         return self._t5[0](
             encoder_outputs=(memory_BMD,),
             attention_mask=is_memory_BM.long(),
             decoder_input_ids=words_BT,
-            decoder_attention_mask=None if is_word_BT is None else is_word_BT.long(),
             use_cache=False,
         ).logits
-
-    def recall(self, words_BT: torch.Tensor, is_said_BT: torch.Tensor) -> torch.Tensor:
-        """Logits [B, T, S] of rows from half of their own words: what a small decoder learns before it is shown a film,
-        as T5 learned from text. The half is drawn anew in training, and every other word else."""
-        half_BT = torch.rand(is_said_BT.shape, device=is_said_BT.device) < 0.5
-        if not self.training:
-            half_BT = (torch.arange(is_said_BT.shape[1], device=is_said_BT.device) % 2 == 0).expand_as(is_said_BT)
-        kept_BT = is_said_BT & half_BT
-        kept_BT[:, 0] = True  # a row without any key would make nan
-        return self(self.embed(words_BT), kept_BT, words_BT)
 
     @torch.inference_mode()
     def generate(
@@ -216,10 +216,14 @@ def build_decoder(spec: DecoderSpec, pretrained: bool) -> SectionDecoder:
     Raises MedleyError where the weights cannot be had.
     """
     from transformers import AutoConfig, AutoModelForSeq2SeqLM
+    from transformers.models.t5.modeling_t5 import T5Attention
 
     changes = {"num_layers": 0, "tie_word_embeddings": False}
     if spec.name is None or not pretrained:
         t5 = AutoModelForSeq2SeqLM.from_config(AutoConfig.for_model(**{**spec.config, **changes}))
+        if spec.name is None:  # dropout of attention would be half of a small decoder's time on a CPU
+            for attention in (part for part in t5.modules() if isinstance(part, T5Attention)):
+                attention.dropout = 0.0
     else:
         try:
             t5 = AutoModelForSeq2SeqLM.from_pretrained(spec.name, num_layers=0)

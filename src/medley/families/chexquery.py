@@ -9,7 +9,7 @@ and Impression from what they found.                            Figure and resul
                                                                                |             |
                       auxiliary findings + maps  <---- condition states -------+             |
                                                                                |             |
-    T5 decoder + LoRA  <---- 1 + 10 tokens (and the indication's words)  <----  gated pooling
+    T5 decoder + LoRA  <---- 1 + 10 + 20 tokens (and the indication's words) <- gated pooling
 
 Shapes: B batch, V views, H W pixels, N patches a view, P = V * N, D width, C labels, Q = C + 6 queries, R regions, M
 memory tokens, T words, L words of the indication, S vocabulary.
@@ -22,8 +22,10 @@ Departures from the system it follows (CheXQuery-MedVLM, 2026; it published no r
 - labels by name; there the labeler's columns were read in the wrong order, so that queries learned their neighbours
 - section headers are given and not predicted, and a lacking section is not in the loss; there a prompt was in the loss,
   n-gram blocking forbade the headers, and placeholder sentences were targets
+- beside the 10 pooled tokens the decoder reads the queries' own states; there 10 mixtures were all it had of 20 queries
 - pre-norm attention; the cosine is a cosine, label smoothing is applied, dev loss has one definition in all stages
-- `size: tiny` has a stage `towers` in which its random towers learn what pretrained ones bring along
+- `size: tiny` has a stage `towers` in which random towers learn what pretrained ones bring along: one to see, the other
+  to write a report from what the labeler reads in it
 """
 
 from __future__ import annotations
@@ -52,12 +54,14 @@ from medley.decoders.classify import SharedHidden
 from medley.decoders.lora import ADAPTERS, add_lora
 from medley.decoders.sections import NOT_SAID, SECTIONS, SMALL_HEADERS, T5_HEADERS, SectionWords
 from medley.decoders.seq2seq import DecoderSpec, build_decoder, describe_decoder, small_t5
+from medley.decoders.told import ToldFindings, told_findings
 from medley.encoders.films import stack_films, stack_regions, without_a_view
 from medley.encoders.pooled import build_pooled
 from medley.encoders.published import published_config
 from medley.encoders.text import encode_texts, load_tokenizer, name_vectors, train_tokenizer
 from medley.encoders.vision2d import VisionSpec, describe_vision
 from medley.fusion.gate import GatedPooling
+from medley.fusion.memory import DecoderMemory
 from medley.fusion.queries import LabelQueries
 from medley.fusion.views import side_by_side
 from medley.losses.multilabel import bce, masked_sum
@@ -66,8 +70,7 @@ from medley.losses.tokens import token_sum
 
 # of the system it follows; there they weighed other labels than they named
 LABEL_WEIGHTS = {"Cardiomegaly": 2.0, "Pneumothorax": 2.5, "Pleural Effusion": 2.5}
-LABEL_WEIGHTS |= {"Edema": 1.8, "Consolidation": 1.8, "Pneumonia": 1.8}
-
+LABEL_WEIGHTS |= dict.fromkeys(("Edema", "Consolidation", "Pneumonia"), 1.8)
 
 StageName = Literal["towers", "align", "joint", "report"]
 
@@ -113,6 +116,8 @@ class CheXQueryConfig(Config):
     """Cross-attention layers in which the queries read the patches."""
     pooled: int = Field(10, ge=1)
     """Tokens that are pooled from the queries for the decoder."""
+    reads_states: bool = True
+    """The decoder also reads each query's own state, beside the pooled tokens."""
     gate_dim: int = Field(512, ge=1)
     """Width of the gate's hidden layer."""
     dropout: float = Field(0.1, ge=0, lt=1)
@@ -133,6 +138,8 @@ class CheXQueryConfig(Config):
     """Weight of the auxiliary loss in the stage `report`; at 0 the answers beside the report drift there."""
     rates: dict[StageName, float] = Field({"align": 1e-4, "joint": 3e-5, "report": 2e-5})
     """Learning rate of each stage."""
+    writer_rate: float = Field(3e-3, gt=0)
+    """Learning rate of the small decoder, and of what it reads through, in the stage `towers`."""
     epochs: dict[StageName, int] = Field({"align": 15, "joint": 30, "report": 15})
     """Epochs of each stage, unless the recipe says otherwise."""
 
@@ -149,22 +156,24 @@ class CheXQueryConfig(Config):
 
 _SMALL: dict[str, Any] = {"decoder": None, "query_init": "random", "report_findings": 0.3}
 _TINY: dict[str, Any] = {"image_px": 128, "vision": "resnet10t", "vision_level": -2}
-_TINY |= {"width": 128, "heads": 4, "gate_dim": 64}
+_TINY |= {"width": 128, "gate_dim": 64, "lora_rank": 32, "lora_alpha": 64, "lora_dropout": 0.0}
+_TINY |= {"decoder_lora": [r"stack\.block\.\d+\.layer\.\d+\.(SelfAttention|EncDecAttention|DenseReluDense)\.\w+"]}
 _TINY |= {"vision_lora": [r"backbone\.backbone\.layer[23]\.\d+\.conv2"], "section_tokens": 120}
-_TINY |= {"rates": {"towers": 1e-3, "align": 1e-3, "joint": 5e-4, "report": 3e-4}}
-_TINY |= {"epochs": {"towers": 10, "align": 8, "joint": 6, "report": 3}}
+_TINY |= {"rates": {"towers": 1e-3, "align": 3e-3, "joint": 2e-3, "report": 3e-3}}
+_TINY |= {"epochs": {"towers": 9, "align": 5, "joint": 2, "report": 6}}
 _TOY: dict[str, Any] = {"image_px": 48, "vision": "test_vit", "lora_rank": 4}
 _TOY |= {"width": 32, "heads": 2, "gate_dim": 16, "pooled": 4}
 _TOY |= {"vision_lora": [r"backbone\.backbone\.model\.blocks\.\d+\.attn\.qkv"], "decoder_dim": 32, "decoder_layers": 1}
-_TOY |= {"section_tokens": 24, "note_tokens": 8, "epochs": dict.fromkeys(("towers", "align", "joint", "report"), 2)}
-_TOY |= {"rates": dict.fromkeys(("towers", "align", "joint", "report"), 3e-3)}
+_TOY |= {"section_tokens": 24, "note_tokens": 8}
+_TOY |= {"epochs": dict.fromkeys(_TINY["epochs"], 2), "rates": dict.fromkeys(_TINY["rates"], 3e-3)}
 SIZES: dict[str, dict[str, Any]] = {"paper": {}, "tiny": {**_TINY, **_SMALL}, "toy": {**_TOY, **_SMALL}}
 
 
 @dataclass(frozen=True)
 class Batch:
     """B studies. What is learned from is None outside training: `targets_BC` is nan where not known, `says_BT` is
-    NOT_SAID where nothing is to be said, `places_BVRrr` the share of a cell that a region covers; nan is unknown."""
+    NOT_SAID where nothing is to be said, `told_BC2` what the labeler reads in the report (see `decoders.told`),
+    `places_BVRrr` the share of a cell that a region covers; nan is unknown."""
 
     films_BV1HW: torch.Tensor  # in [0, 1]; zeros where there is no film
     is_lateral_BV: torch.Tensor
@@ -174,6 +183,7 @@ class Batch:
     targets_BC: torch.Tensor | None = None
     words_BT: torch.Tensor | None = None
     says_BT: torch.Tensor | None = None
+    told_BC2: torch.Tensor | None = None
     places_BVRrr: torch.Tensor | None = None
 
     def __len__(self) -> int:
@@ -191,7 +201,7 @@ class Output:
     is_memory_BM: torch.Tensor
     looked: Callable[[], torch.Tensor]  # how much each pooled token read of each query, [B, K, Q]; for explaining
     words: Callable[[], torch.Tensor]  # logits [B, T, S] of the report, from the film
-    recalled: Callable[[], torch.Tensor]  # logits [B, T, S] of the report, from half of its own words (stage `towers`)
+    retold: Callable[[], torch.Tensor]  # logits [B, T, S] of the report, from what it tells itself (stage `towers`)
     seen: tuple[torch.Tensor, torch.Tensor] | None  # logits [F, C] a film and [F, P, R] a patch (stage `towers`)
     training: bool
 
@@ -253,13 +263,14 @@ class CheXQueryProcessor:
         batch = Batch(films_BV1HW, is_lateral_BV, is_film_BV, note_BL, is_note_BL)
         if targets is None:
             return batch
-        words_BT, says_BT = self.words.rows([target_sections(study.case) for study in studies])
+        reports = [target_sections(study.case) for study in studies]
+        words_BT, says_BT = self.words.rows(reports)
         places_BVRrr = stack_regions(studies, films_BV1HW.shape[1], self.regions)
         targets_BC = torch.from_numpy(np.stack(targets)).float()
         if bool((targets_BC < 0).any()):
             raise MedleyError("data.uncertain is multiclass, which chexquery does not learn; choose another policy")
-        learned = {"targets_BC": targets_BC, "words_BT": words_BT, "says_BT": says_BT}
-        return Batch(**{**vars(batch), **learned, "places_BVRrr": places_BVRrr})
+        learned = {"targets_BC": targets_BC, "words_BT": words_BT, "says_BT": says_BT, "places_BVRrr": places_BVRrr}
+        return Batch(**{**vars(batch), **learned, "told_BC2": told_findings(reports, self.labels)})
 
     def cut_words(self, note: str) -> int:
         """How many tokens of this note the model does not read."""
@@ -303,7 +314,7 @@ class CheXQueryProcessor:
 
 
 class CheXQuery(nn.Module):
-    """Module names are what stages name: vision, bridge, queries, findings, fusion, decoder, towers."""
+    """Module names are what stages name: vision, bridge, queries, findings, fusion, memory, decoder, towers."""
 
     def __init__(self, config: CheXQueryConfig, processor: CheXQueryProcessor, pretrained: bool = True):
         """`pretrained=False` builds every tower with random weights, for saved ones to be laid over."""
@@ -319,20 +330,19 @@ class CheXQuery(nn.Module):
         add_lora(self.vision, config.vision_lora, config.lora_rank, config.lora_alpha, config.lora_dropout)
         self.decoder = build_decoder(processor.decoder, pretrained)
         add_lora(self.decoder, config.decoder_lora, config.lora_rank, config.lora_alpha, config.lora_dropout)
-        self.bridge = nn.ParameterDict({"views_VD": torch.randn(2, width) * 0.02, "scale": torch.ones(())})
+        self.bridge = nn.ParameterDict({"views_VD": torch.randn(2, width) * 0.02})
         labels = len(processor.labels)
         self.queries = LabelQueries(labels + len(ANATOMY), width, heads, config.query_layers, dropout)
         if processor.start_CD is not None:
             self.queries.queries_CD.data[:labels] = processor.start_CD
         prevalence_C = torch.tensor([processor.prevalence[name] for name in processor.labels])
         self.findings = SharedHidden(prevalence_C, width, dropout)
-        self.fusion = GatedPooling(width, heads, config.pooled, config.gate_dim, dropout)
-        if self.decoder.dim != width:
-            self.bridge_memory = nn.Linear(width, self.decoder.dim)
+        self.fusion = GatedPooling(width, heads, config.pooled, config.gate_dim, dropout, config.reads_states)
+        self.memory = DecoderMemory(width, self.decoder.dim)
         self.learns_to_see = has_towers_stage(config)
         if self.learns_to_see:
-            regions = len(processor.regions)
-            self.towers = nn.ModuleDict({"film": nn.Linear(width, labels), "patch": nn.Linear(width, regions)})
+            seen = {"film": nn.Linear(width, labels), "patch": nn.Linear(width, len(processor.regions))}
+            self.towers = nn.ModuleDict({**seen, "told": ToldFindings(labels + len(ANATOMY), width)})
 
     def forward(self, batch: Batch) -> Output:
         whole_FD, patches_FND = self.vision(batch.films_BV1HW[batch.is_film_BV])  # only real films meet the tower
@@ -353,26 +363,21 @@ class CheXQuery(nn.Module):
             is_memory_BM=is_memory_BM,
             looked=partial(self.fusion.looked, states_BQD),
             words=partial(self.decoder, memory_BMD, is_memory_BM, batch.words_BT),
-            recalled=partial(self._recalled, batch),
+            retold=partial(self._retold, batch),
             seen=(self.towers["film"](whole_FD), self.towers["patch"](patches_FND)) if self.learns_to_see else None,
             training=self.training,
         )
 
-    def _recalled(self, batch: Batch) -> torch.Tensor:
-        _, says_BT, _ = _learned(batch)
-        assert batch.words_BT is not None
-        return self.decoder.recall(batch.words_BT, says_BT != NOT_SAID)
+    def _retold(self, batch: Batch) -> torch.Tensor:
+        states_BQD = self.towers["told"](batch.told_BC2)
+        whole_BD = states_BQD.mean(1).roll(1, 0)  # another study's: of this one the states tell all
+        gate_B = whole_BD.new_full((len(whole_BD),), 0.5)  # what it should be is learned from films
+        memory_BMD, is_memory_BM = self._memory(self.fusion(whole_BD, states_BQD, gate_B)[0], batch)
+        return self.decoder(memory_BMD, is_memory_BM, batch.words_BT)
 
     def _memory(self, tokens_BKD: torch.Tensor, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
-        """What the decoder reads: the fusion's tokens at the scale of its words, and the words of the indication."""
-        if self.decoder.dim != self.config.width:
-            tokens_BKD = self.bridge_memory(tokens_BKD)
-        tokens_BKD = tokens_BKD * self.bridge["scale"]
-        is_token_BK = torch.ones(tokens_BKD.shape[:2], dtype=torch.bool, device=tokens_BKD.device)
-        if not self.config.note_tokens:
-            return tokens_BKD, is_token_BK
-        memory_BMD = torch.cat([tokens_BKD, self.decoder.embed(batch.note_BL).to(tokens_BKD)], dim=1)
-        return memory_BMD, torch.cat([is_token_BK, batch.is_note_BL], dim=1)
+        note_BLE = self.decoder.embed(batch.note_BL) if self.config.note_tokens else None
+        return self.memory(tokens_BKD, note_BLE, batch.is_note_BL)
 
 
 def has_towers_stage(config: CheXQueryConfig) -> bool:
@@ -407,8 +412,8 @@ def _sums(
     if "regions" in terms:
         anatomy = slice(-len(ANATOMY), None)
         found["regions"] = attention_sum(output.maps_BQVhw[:, anatomy], places_BVRrr[:, :, anatomy])
-    if output.seen is not None and "recall" in terms:
-        found["recall"] = token_sum(output.recalled(), says_BT, says_BT != NOT_SAID)
+    if output.seen is not None and "told" in terms:
+        found["told"] = token_sum(output.retold(), says_BT, says_BT != NOT_SAID)
         found |= seen_sums(*output.seen, targets_BC, places_BVRrr, batch.is_film_BV, output.maps_BQVhw.shape[-2:])
     return found
 
@@ -420,7 +425,7 @@ def _counts(batch: Batch) -> dict[str, torch.Tensor]:
     known_FR = ~places_BVRrr[batch.is_film_BV].flatten(2).isnan().any(-1)
     return {
         "words": said,
-        "recall": said,
+        "told": said,
         "findings": known_BC.sum(),
         "film": (known_BC.sum(1) * batch.is_film_BV.sum(1)).sum(),
         "patch": known_FR.sum(),
@@ -437,29 +442,28 @@ def _learned(batch: Batch) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
 
 def stages(config: CheXQueryConfig, processor: CheXQueryProcessor) -> tuple[Stage, ...]:
     """Align the queries with frozen towers; then all with adapters; then the writing alone, with frozen vision."""
-    new = ["bridge*", "queries.*", "fusion.*"]
+    new = ["bridge.*", "queries.*", "fusion.*", "memory.*"]
     adapters = [f"vision.{ADAPTERS}", f"decoder.{ADAPTERS}"]
-    regions = {"regions": config.region_weight}
-    plans: dict[StageName, tuple[list[str], Mapping[str, float], float]] = {
-        "align": ([*new, "findings.*"], {"words": 1.0, "findings": 0.7, **regions}, 0.0),
-        "joint": ([*new, "findings.*", *adapters], {"words": 1.0, "findings": 0.3, **regions}, 0.05),
-        "report": ([*new, adapters[1]], {"words": 1.0, "findings": config.report_findings, **regions}, 0.1),
-    }
-    if has_towers_stage(config):
-        seen = {"film": 1.0, "patch": 0.1, "recall": 1.0}
-        plans = {"towers": (["vision.*", "decoder.*", "towers.*"], seen, 0.0), **plans}
-    return tuple(
-        Stage(
-            name,
-            dict.fromkeys(globs, config.rates[name]),
-            objective(processor, weights, smoothing),
-            epochs=config.epochs[name],
-            best_by="loss" if name == "towers" else "loss/words",
-            weight_decay=0.01,
-            frozen=(ADAPTERS,) if name == "towers" else (),
-        )
-        for name, (globs, weights, smoothing) in plans.items()
-    )
+    regions, less = {"regions": config.region_weight}, {"weight_decay": 0.01}
+
+    def stage(name: StageName, globs: list[str], findings: float, smoothing: float) -> Stage:
+        learned = objective(processor, {"words": 1.0, "findings": findings, **regions}, smoothing)
+        rates = dict.fromkeys(globs, config.rates[name])
+        return Stage(name, rates, learned, config.epochs[name], best_by="loss/words", **less)
+
+    found = [
+        stage("align", [*new, "findings.*"], 0.7, 0.0),
+        stage("joint", [*new, "findings.*", *adapters], 0.3, 0.05),
+        stage("report", [*new, adapters[1]], config.report_findings, 0.1),
+    ]
+    if not has_towers_stage(config):
+        return tuple(found)
+    seen = dict.fromkeys(["vision.*", "towers.film.*", "towers.patch.*"], config.rates["towers"])
+    told = dict.fromkeys(["decoder.*", "fusion.*", "memory.*", "towers.told.*"], config.writer_rate)
+    learned = objective(processor, {"film": 1.0, "patch": 0.1, "told": 1.0})
+    spared = (ADAPTERS, "fusion.gate.*")
+    towers = Stage("towers", {**seen, **told}, learned, config.epochs["towers"], frozen=spared, **less)
+    return towers, *found
 
 
 def sketch(config: CheXQueryConfig) -> CheXQueryProcessor:
