@@ -163,7 +163,7 @@ def place_of_part(part: int, index: int) -> tuple[slice, slice]:
 @pytest.fixture(scope="session")
 def known_anatomy(report_films, tmp_path_factory) -> Path:
     """A folder with the films with reports, of which all but every eighth say where six parts of the chest lie, each at
-    one of two places, and where an oedema lies: cases.parquet, splits.json."""
+    one of two places, and where oedema and fractures lie: cases.parquet, splits.json."""
     from medley.core.labels import ANATOMY
     from medley.data.cases import read_cases
 
@@ -174,12 +174,12 @@ def known_anatomy(report_films, tmp_path_factory) -> Path:
         for part, name in enumerate(ANATOMY):
             masks[name][place_of_part(part, index)] = True
         np.savez(folder / f"{index}.npz", **masks)
-        found = case.labels["Edema"] == 1
-        if found:
-            spot = np.zeros((48, 40), bool)
-            spot[5:15, 5:15] = True
-            np.savez(folder / f"{index}-masks.npz", Edema=spot)
-        truth = {**case.truth, **({"masks": f"{index}-masks.npz"} if found else {})}
+        drawn = {label: np.zeros((48, 40), bool) for label in ("Edema", "Fracture") if case.labels[label] == 1}
+        for label, mask in drawn.items():
+            top, left = {"Edema": (5, 5), "Fracture": (30, 8)}[label]
+            mask[top : top + 10, left : left + 10] = True
+        np.savez(folder / f"{index}-masks.npz", **drawn)
+        truth = {**case.truth, **({"masks": f"{index}-masks.npz"} if drawn else {})}
         truth |= {"anatomy": f"{index}.npz"} if index % 8 else {}
         rows.append(dataclasses.replace(case, truth=truth))
     table = write_cases(folder / "cases.parquet", rows, LABELS)
