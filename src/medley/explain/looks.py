@@ -22,6 +22,7 @@ _MOST = 32  # even shares at the end of the scale
 _COLOURS = "inferno"
 _OUTLINE = "#56b4e9"
 _COLUMNS = 4  # panels a row
+_PANEL_PX = 320  # more are not seen
 _HEADING, _TITLE, _BELOW = 0.28, 0.42, 0.17
 
 
@@ -46,12 +47,14 @@ def height_of(film: Film, width: float) -> float:
 
 def draw_shares(place, film: Film, shares_hw: np.ndarray, mask_px: np.ndarray | None = None) -> None:
     """The film in the axes `place`, what places of it got in even shares, and the outline of a mask [px, px]."""
-    show_film(place, film)
-    shares = np.clip(cropped(film, upsample(shares_hw, film.placement.px) * float(shares_hw.max())), 1, _MOST)
-    strength = np.log(shares) / np.log(_MOST)
+    step = max(1, film.placement.px // _PANEL_PX)
+    show_film(place, film, step)
+    shares = cropped(film, upsample(shares_hw, film.placement.px) * float(shares_hw.max()))[::step, ::step]
+    strength = np.log(np.clip(shares, 1, _MOST)) / np.log(_MOST)
     place.imshow(shares, cmap=_COLOURS, norm=_scale(), alpha=0.85 * strength**0.6)
     if mask_px is not None:
-        place.contour(cropped(film, mask_px.astype(float)), levels=[0.5], colors=_OUTLINE, linewidths=0.9)
+        mask = cropped(film, mask_px.astype(float))[::step, ::step]
+        place.contour(mask, levels=[0.5], colors=_OUTLINE, linewidths=0.9)
 
 
 def _scale():
