@@ -16,14 +16,14 @@ from medley.explain.attention import upsample
 from medley.explain.reading import Look, in_even_shares
 from medley.explain.render import cropped, show_film
 
-WIDTH, MARGIN, GAP = 6.2, 0.1, 0.08  # inches of every page
-BAR = 0.62  # inches that the colour scale takes
+WIDTH, MARGIN, GAP = 4.6, 0.08, 0.07  # inches of every page: as wide as a phone, 7 points can be read
+BAR = 0.85  # inches that the colour scale takes
 _MOST = 32  # even shares at the end of the scale
 _COLOURS = "inferno"
 _OUTLINE = "#56b4e9"
-_COLUMNS = 4  # panels a row
+_ACROSS = {1: 3, 2: 2}  # films of a study -> looks a row
 _PANEL_PX = 320  # more are not seen
-_HEADING, _TITLE, _BELOW = 0.28, 0.42, 0.17
+_HEADING, _TITLE, _BELOW = 0.28, 0.46, 0.18
 
 
 def place_at(figure, left: float, top: float, width: float, height: float):
@@ -74,10 +74,10 @@ def draw_bar(figure, top: float, outlined: bool = False) -> None:
     bar.ax.minorticks_off()
     bar.ax.get_xticklabels()[0].set_ha("left")
     bar.ax.get_xticklabels()[-1].set_ha("right")
-    told = "attention in even shares (1×: what each place gets where nothing is preferred; below it nothing is drawn)"
+    told = "attention in even shares; 1×: what each place gets where nothing is preferred;\nbelow it nothing is drawn"
     if outlined:
-        told += "\noutline: where it is known to lie; IoU: of the map cut at half of its range"
-    write_at(figure, MARGIN, top + 0.3, told, 5.8)
+        told += "; outline: where it is known to lie;\nIoU: of the map cut at half of its range"
+    write_at(figure, MARGIN, top + 0.3, told, 6.5)
 
 
 def looks_page(films: Sequence[Film], looks: Sequence[Look], masks: Sequence[Mapping[str, np.ndarray]], title: str):
@@ -87,9 +87,9 @@ def looks_page(films: Sequence[Film], looks: Sequence[Look], masks: Sequence[Map
 
     groups = {
         "Findings, most probable first": [look for look in looks if look.probability is not None],
-        "Other queries: parts of the chest, or no name": [look for look in looks if look.probability is None],
+        "The other queries": [look for look in looks if look.probability is None],
     }
-    across = max(1, _COLUMNS // len(films))  # looks a row
+    across = _ACROSS.get(len(films), 1)
     columns = across * len(films)
     panel = (WIDTH - 2 * MARGIN - (columns - 1) * GAP) / columns
     tall = max(height_of(film, panel) for film in films) + (_BELOW if len(films) > 1 else 0.04)
@@ -119,13 +119,13 @@ def _look(
 ) -> None:
     """One look on all films, in panels of the same width from the corner (left, top, width) on."""
     left, top, panel = corner
-    write_at(figure, left, top + 0.03, _told(look), 6.3)
+    write_at(figure, left, top + 0.03, _told(look), 6.8)
     shown = zip(films, in_even_shares(look.maps), look.of_films, masks, strict=True)
     for film, shares_hw, share, known in shown:
         place = place_at(figure, left, top + _TITLE, panel, height_of(film, panel))
         draw_shares(place, film, shares_hw, known.get(look.name))
         if len(films) > 1:
-            write_at(figure, left, top + _TITLE + height_of(film, panel) + 0.02, f"{film.view} {share:.0%}", 6)
+            write_at(figure, left, top + _TITLE + height_of(film, panel) + 0.02, f"{film.view} {share:.0%}", 6.5)
         left += panel + GAP
 
 
