@@ -60,6 +60,7 @@ def test_what_cannot_be_done_is_one_line(medley, theirs, tmp_path):
         (("--scorer", "green='x"), "the quotes of the command do not close"),
         (("--encoder", "dir@last"), "it must be DIR or DIR@LAYER"),
         (("--encoder", tmp_path / "none"), "is no folder"),
+        (("--chexbert", f"{tmp_path / 'none.pth'}@words"), "none.pth"),
         (("--tokens", "13b"), "did you mean '13a'"),
     ):
         code, _, err = medley("score", theirs, *arguments, "--bootstrap", 0)

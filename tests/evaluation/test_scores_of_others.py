@@ -169,7 +169,7 @@ def test_tasks_without_a_scorecard_say_so(theirs, tmp_path):
     ):
         score_file(path)
     both = write(tmp_path, "q.jsonl", [*theirs, *report])
-    with pytest.raises(MedleyError, match=r"chest_findings \(400\), chest_report \(3\).*--task"):
+    with pytest.raises(MedleyError, match=r"brain_report \(3\), chest_findings \(400\).*--task"):
         score_file(both)
     assert score_file(both, task="chest_findings", bootstrap=0).card.protocol["studies"] == 400
     with pytest.raises(MedleyError, match="did you mean 'chest_findings'"):

@@ -61,6 +61,12 @@ def score(
     encoder: Annotated[
         str | None, typer.Option(help="Of reports: DIR or DIR@LAYER of a saved encoder, for BERTScore.")
     ] = None,
+    chexbert: Annotated[
+        str | None,
+        typer.Option(
+            help="Of reports: WEIGHTS or WEIGHTS@TOKENIZER; CheXbert labels the texts, in place of our rules."
+        ),
+    ] = None,
     scorer: Annotated[
         list[str] | None,
         typer.Option(
@@ -118,7 +124,7 @@ def score(
         part=part or "test",
         dev=None if dev is None else FittedOn(dev, thresholds or "max_f1", calibration or "platt"),
         floors={name: Path(file) for name, file in _named("--floor", floor or (), "black_images=black.jsonl").items()},
-        texts=_texts(tokens, wordnet, encoder, scorer or ()),
+        texts=_texts(tokens, wordnet, encoder, chexbert, scorer or ()),
         stated=stated_protocol(state or ()),
         command=str(context.obj),
         bootstrap=bootstrap,
@@ -137,7 +143,9 @@ def score(
         raise typer.Exit(1)
 
 
-def _texts(tokens: str | None, wordnet: Path | None, encoder: str | None, scorer: Sequence[str]) -> TextOptions | None:
+def _texts(
+    tokens: str | None, wordnet: Path | None, encoder: str | None, chexbert: str | None, scorer: Sequence[str]
+) -> TextOptions | None:
     """How reports are read; None where nothing is said of it."""
     import shlex
 
@@ -145,8 +153,9 @@ def _texts(tokens: str | None, wordnet: Path | None, encoder: str | None, scorer
     from medley.evaluation.reports.of_others import TextOptions
     from medley.evaluation.text.bertscore import Encoder
 
-    if not (tokens or wordnet or encoder or scorer):
+    if not (tokens or wordnet or encoder or chexbert or scorer):
         return None
+    weights, _, words = (chexbert or "").partition("@")
     folder, _, layer = (encoder or "").partition("@")
     if layer and not layer.isdecimal():
         raise MedleyError(f"--encoder {encoder}: it must be DIR or DIR@LAYER, the layer a number, as in roberta@17")
@@ -160,6 +169,7 @@ def _texts(tokens: str | None, wordnet: Path | None, encoder: str | None, scorer
         tokens=tokens or "coco",
         wordnet=wordnet,
         encoder=Encoder(Path(folder), int(layer) if layer else None) if encoder else None,
+        chexbert=(Path(weights), words or "bert-base-uncased") if chexbert else None,
         scorers=commands,
     )
 

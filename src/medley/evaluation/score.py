@@ -110,7 +110,9 @@ def score_file(
     if task not in RESERVED_FLOORS:
         raise MedleyError(f"the task {task} has no scorecard yet; there is one for {', '.join(RESERVED_FLOORS)}")
     if texts is not None and task != REPORTS:
-        raise MedleyError(f"--tokens, --wordnet, --encoder and --scorer are of reports; {path} holds {task}")
+        raise MedleyError(
+            f"--tokens, --wordnet, --encoder, --chexbert and --scorer are of reports; {path} holds {task}"
+        )
     predictions = _with_truth(one_task(predictions, task), path, known, part)
     lacking = known.lacking(predictions, part) if known else []
     thresholds = calibration = None

@@ -122,7 +122,11 @@ def test_the_findings_beside_the_text_are_scored_as_findings(with_findings):
     assert card.metrics["auxiliary/auroc_macro"].value > 0.9
     assert card.metrics["auxiliary/fused_minus_black_images/auroc_macro"].ci95[0] > 0
     assert card.per_label["auxiliary"]["Edema"].metrics["auroc"].value is not None
-    assert "The findings beside the text" in scorecard_page(card, {})
+    counts = {"reports": 60, "flagged": 7, "said_not_found": 4, "found_and_denied": 3, "found_not_mentioned": 0}
+    text = scorecard_page(replace(card, provenance={"report_against_findings": counts}), {})
+    assert "In 7 of 60 reports the text and these findings differ: said and not found 4, found and denied 3" in text
+    beside = text[text.index("The findings beside the text") :]
+    assert "Itself on black images</th><td>0.500" in beside
     without = card_of([replace(one, scores={}) for one in with_findings])
     assert (
         without.metrics["auxiliary/auroc_macro"].error == "the predictions hold no scores of findings beside the text"

@@ -11,13 +11,18 @@ import numpy as np
 import pytest
 
 from medley.core.errors import MedleyError
+from medley.core.labels import CHEXPERT_14
 from medley.core.records import Case
 from medley.data.cases import write_cases
 from medley.data.splits import make_split, read_splits, write_splits
+from medley.evaluation.clinical.labels import NamedLabeler, remembering
 from medley.evaluation.predictions.known_cases import known_cases
 from medley.evaluation.predictions.lines import read_predictions, write_predictions
 from medley.evaluation.reports.of_others import TextOptions
+from medley.evaluation.reports.scorecard import chest_report_scorecard
 from medley.evaluation.score import score_file
+from medley.evaluation.scorecard.body import scorecard_page
+from medley.evaluation.scorecard.card import Protocol
 from medley.evaluation.scorecard.headline import headline
 
 SCORER = """
@@ -153,7 +158,7 @@ def test_bad_input_is_one_line(lines, rule, tmp_path):
 
 def test_options_of_reports_are_of_reports(tmp_path):
     path = write(tmp_path, line(task="chest_findings", scores={"Edema": 0.5}, labels={"Edema": 1}))
-    with pytest.raises(MedleyError, match=r"--encoder and --scorer are of reports; .* holds chest_findings"):
+    with pytest.raises(MedleyError, match=r"--chexbert and --scorer are of reports; .* holds chest_findings"):
         score_file(path, texts=TextOptions())
     (tmp_path / "r.csv").write_text("case_id,patient_id,hypothesis,reference\na,p,x,y\n")
     with pytest.raises(MedleyError, match=r"the column 'hypothesis' is of reports; write them as JSON lines"):
@@ -195,3 +200,28 @@ def test_sides_of_the_table_are_the_truth_of_sides(theirs, table, tmp_path):
     card = score_file(theirs, known=known_cases(written.path, tmp_path / "sided.json", "mask"), bootstrap=0).card
     assert card.protocol["truth_of_sides"] == "table"
     assert card.metrics["laterality_accuracy"].value == 0, "they put every effusion on the left"
+
+
+def test_another_labeler_reads_all_texts_and_the_protocol_says_so(reports):
+    asked: list[str] = []
+
+    def says_edema(texts):
+        asked.extend(texts)
+        return [dict.fromkeys(CHEXPERT_14, 0.0) | {"Edema": 1.0} for _ in texts]
+
+    predictions = reports(12)
+    floors = {"constant_normal": [replace(one, hypothesis={"findings": "Normal."}) for one in predictions]}
+    card = chest_report_scorecard(
+        predictions,
+        floors=floors,
+        ceilings={},
+        absent={},
+        protocol=Protocol(),
+        provenance={},
+        bootstrap=0,
+        labeler=NamedLabeler("edema, always", remembering(says_edema)),
+    )
+    assert card.metrics["clinical_f1_micro_14"].value == card.floors["constant_normal"]["clinical_f1_micro_14"] == 1
+    assert card.protocol["labeler"] == "edema, always"
+    assert "The labeler is edema, always." in scorecard_page(card, {})
+    assert len(asked) == len(set(asked)), "no text is read twice, of the floors neither"

@@ -105,10 +105,8 @@ def test_what_there_cannot_be_says_why():
     predictions = [scored(0, findings="x", impression="y")]
     found = text_floors(predictions, [], {})
     assert set(found.floors) == {"constant_normal"}
-    assert set(found.absent.values()) == {
-        "there are no training reports at hand",
-        "no scored study has an indication or another note",
-    }
+    assert set(found.absent) == {"most_frequent", "nearest_text", "nearest_reference"}
+    assert set(found.absent.values()) == {"there are no training reports at hand"}
     found = text_floors(predictions, TRAIN, NOTES)
     assert set(found.floors) == {"constant_normal", "most_frequent"}
     assert set(found.ceilings) == {"nearest_reference"}

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -27,6 +28,13 @@ UNCERTAIN_AS = {1: "", 0: "_uncertain_0"}  # what -1 counts as -> suffix of the 
 
 Labeler = Callable[[Sequence[str]], Sequence[Labels]]  # texts -> label -> 1, 0, -1, nan
 Weighted = Callable[[np.ndarray], Values]
+
+
+class NamedLabeler(NamedTuple):
+    """Another labeler than ours, and how the protocol calls it."""
+
+    name: str
+    read: Labeler
 
 
 @dataclass(frozen=True)
@@ -119,7 +127,7 @@ def read_labels(
         remarks.append(f"{counted(empty, 'empty answer')} scored as saying nothing")
     references = [join_sections(one.reference) for one in kept]
     # a case table, ours and CheXpert's human labels alike, counts a device as a finding: No Finding follows it there
-    read = _reader(labeler or _labeler(device_is_finding=truth == TABLE))
+    read = remembering(labeler or _labeler(device_is_finding=truth == TABLE))
     sides, truth_of_sides = _true_sides(kept, references)
     return ReportLabels(
         case_ids=tuple(one.case_id for one in kept),
@@ -139,8 +147,8 @@ def _labeler(device_is_finding: bool) -> Labeler:
     return lambda texts: [label_text(text, device_is_finding=device_is_finding) for text in texts]
 
 
-def _reader(labeler: Labeler) -> Labeler:
-    """The labeler asked for each distinct text once: reports repeat one another."""
+def remembering(labeler: Labeler) -> Labeler:
+    """The labeler, asked for each distinct text once: reports repeat one another."""
     known: dict[str, Labels] = {}
 
     def read(texts: Sequence[str]) -> list[Labels]:

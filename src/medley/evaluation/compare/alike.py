@@ -50,7 +50,7 @@ def alike(a: System, b: System) -> tuple[System, System]:
         matched[0] = replace(matched[0], scores={name: matched[0].scores[name] for name in names})
     else:
         _refuse_references(a.predictions, matched)
-        _refuse_labels(a.predictions, matched, sorted({name for one in a.predictions for name in one.labels}))
+        _refuse_labels(a.predictions, matched, sorted({n for one in (*a.predictions, *matched) for n in one.labels}))
     return a, replace(b, predictions=tuple(matched))
 
 
@@ -63,10 +63,13 @@ def _refuse_protocols(a: System, b: System) -> None:
     if not unlike:
         return
     todo = ""
-    if silent := [system for system in (a, b) if system.card.protocol.get("table") is None]:
-        todo = f"; score {' and '.join(one.name for one in silent)} with --train CASES --splits F"
+    silent = [system.name for system in (a, b) if system.card.protocol.get("table") is None]
+    if silent and unlike != ["metric_definitions"]:
+        todo = f"; score {' and '.join(silent)} with --train CASES --splits F"
     elif any(None in (ours.get(key), theirs.get(key)) for key in ("notes", "aggregation") if key in unlike):
         todo = "; what no table tells is stated with `medley score --state KEY=VALUE`"
+    elif "metric_definitions" in unlike:
+        todo = "; score both with one version and the same --tokens, --wordnet and --encoder"
     said = "; ".join(_difference(key, ours.get(key), theirs.get(key)) for key in unlike)
     raise MedleyError(f"A ({a.path}) and B ({b.path}) were measured by unlike protocols: {said}{todo}")
 

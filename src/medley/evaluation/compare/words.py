@@ -32,7 +32,7 @@ def sentences(found: Comparison) -> list[str]:
     headline = found.headline
     lines = [f"{verdict(found.averages[headline], headline)} {_cases(found)}"]
     if WITHOUT_NORMAL in found.averages:
-        lines.append(f"Without No Finding: {verdict(found.averages[WITHOUT_NORMAL], WITHOUT_NORMAL)}")
+        lines.append(verdict(found.averages[WITHOUT_NORMAL], WITHOUT_NORMAL))
     for family, tests in found.families.items():
         lines.append(_others(family, {_named(key): (key.metric, of) for key, of in tests}, found))
     for name, of in found.averages.items():

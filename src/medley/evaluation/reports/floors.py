@@ -88,6 +88,8 @@ def nearest_text(
 
     A study without a note is near to nothing, and gets the most frequent report.
     """
+    if isinstance(reports := _reports(predictions, train), str):
+        return reports
     ours, theirs = ([notes.get(each.case_id) or "" for each in of] for of in (predictions, train))
     for which, texts in (("scored", ours), ("training", theirs)):
         if not any(map(_has_word, texts)):

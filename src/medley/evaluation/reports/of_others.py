@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from medley.core.errors import MedleyError
+from medley.core.files import sha256
 from medley.core.records import Prediction
 from medley.data.notes import make_notes
+from medley.evaluation.clinical.labels import NamedLabeler, remembering
 from medley.evaluation.predictions.known_cases import KnownCases
 from medley.evaluation.reports.beside import Answers
 from medley.evaluation.reports.external import run_scorers
@@ -27,11 +29,15 @@ NO_FILM = (
 
 @dataclass(frozen=True)
 class TextOptions:
-    """How the words of reports are read, and which scorers of others are asked: name -> its command."""
+    """How reports are read, and which scorers of others are asked: name -> its command.
+
+    `chexbert` is the file of weights that its authors give out, and a tokenizer: a hub id, or a folder.
+    """
 
     tokens: str = "coco"
     wordnet: Path | None = None
     encoder: Encoder | None = None
+    chexbert: tuple[Path, str] | None = None
     scorers: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
 
@@ -63,9 +69,17 @@ def score_reports(
         tokens=texts.tokens,
         wordnet=texts.wordnet,
         encoder=texts.encoder,
+        labeler=_chexbert(*texts.chexbert) if texts.chexbert else None,
         external=run_scorers(texts.scorers, predictions),
         **how,
     )
     if not {"black_images", "shuffled_images"} & set(floors):
         remarks = [*remarks, NO_FILM]
     return predictions, replace(card, warnings=(*remarks, *card.warnings)), {**copied.floors, **copied.ceilings}
+
+
+def _chexbert(weights: Path, tokenizer: str) -> NamedLabeler:
+    from medley.evaluation.clinical.chexbert import CheXbert
+
+    labeler = CheXbert.load(weights, tokenizer)
+    return NamedLabeler(f"chexbert, weights {sha256(weights)[:12]}", remembering(labeler))

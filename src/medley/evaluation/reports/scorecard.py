@@ -18,6 +18,7 @@ import numpy as np
 from medley.core.counts import counted
 from medley.core.records import Prediction
 from medley.evaluation import text
+from medley.evaluation.clinical.labels import NamedLabeler
 from medley.evaluation.clinical.scores import LabelSupport
 from medley.evaluation.findings.warnings import few_resamples
 from medley.evaluation.fitted.calibration import Calibration
@@ -50,17 +51,18 @@ def chest_report_scorecard(
     tokens: str = "coco",
     wordnet: Path | None = None,
     encoder: Encoder | None = None,
+    labeler: NamedLabeler | None = None,
     external: External | None = None,
 ) -> Scorecard:
     """Score reports; `bootstrap` is the number of resamples of the patients, 0 for no intervals.
 
     `floors` and `ceilings` are whole predictions of the same cases; `absent` says of a floor why it could not be made.
-    `thresholds` and `calibration` are of the findings beside the text. `tokens`, `wordnet` and `encoder` are those of
-    `text_statistics`, `external` is what `run_scorers` gives. Raises MedleyError where the predictions are not one
-    table of reports, where nothing can be held against them, and where a floor is of other cases.
+    `thresholds` and `calibration` are of the findings beside the text. `tokens`, `wordnet`, `encoder` and `labeler` are
+    those of `report_statistics`, `external` is what `run_scorers` gives. Raises MedleyError where the predictions are
+    not one table of reports, where nothing can be held against them, and where a floor is of other cases.
     """
     predictions = one_task(predictions, TASK)
-    read = partial(report_statistics, tokens=tokens, wordnet=wordnet, encoder=encoder)
+    read = partial(report_statistics, tokens=tokens, wordnet=wordnet, encoder=encoder, labeler=labeler)
     drawn = {"resamples": bootstrap, "seed": seed}
     system = read(predictions)
     measured = system.measured(**drawn)

@@ -27,7 +27,7 @@ from medley.core.errors import MedleyError
 from medley.core.records import Prediction
 from medley.evaluation import text
 from medley.evaluation.clinical.f1 import example_f1
-from medley.evaluation.clinical.labels import TABLE, TEXT, ReportLabels, pooled_statistics, read_labels
+from medley.evaluation.clinical.labels import TABLE, TEXT, NamedLabeler, ReportLabels, pooled_statistics, read_labels
 from medley.evaluation.clinical.labels import Weighted as ClinicalWeighted
 from medley.evaluation.clinical.laterality import laterality_counts
 from medley.evaluation.clinical.scores import DEFINITIONS, LATERALITY, LabelSupport, clinical_scores
@@ -117,8 +117,9 @@ def report_statistics(
     tokens: str = "coco",
     wordnet: Path | None = None,
     encoder: Encoder | None = None,
+    labeler: NamedLabeler | None = None,
 ) -> ReportStatistics:
-    """Read all texts of one system once; the arguments are those of `text_statistics`.
+    """Read all texts of one system once; `labeler` is another than ours, all else as for `text_statistics`.
 
     The truth of the clinical metrics is the table's labels where every prediction has them, else what the labeler
     reads in the reference; `definitions` says which. Raises MedleyError where the predictions are not one table of
@@ -131,7 +132,7 @@ def report_statistics(
         prefix: text.text_statistics(of.hypotheses, of.references, tokens=tokens, wordnet=wordnet, encoder=encoder)
         for prefix, of in text.texts_of(predictions).items()
     }
-    labels = read_labels(predictions)
+    labels = read_labels(predictions, labeler=labeler.read, named=labeler.name) if labeler else read_labels(predictions)
     kept = set(labels.case_ids)
     return ReportStatistics(
         case_ids=tuple(one.case_id for one in predictions),

@@ -85,7 +85,10 @@ def tested_on(card: Scorecard) -> list[str]:
         lines.append(said)
     if known.get("truth"):
         truth = {"table": "what the case table says", "reference text": "what the labeler reads in the references"}
-        lines.append(f"What is true of a study: {truth[known['truth']]}; of sides: {truth[known['truth_of_sides']]}")
+        others = f" The labeler is {known['labeler']}." if known["labeler"] != "medley" else ""
+        lines.append(
+            f"What is true of a study: {truth[known['truth']]}; of sides: {truth[known['truth_of_sides']]}.{others}"
+        )
         lines.append(f"Sections: {known['section']}")
     for name, axis in card.subgroups.items():
         counts = [f"{group} {scores.studies}" for group, scores in axis.groups.items()]

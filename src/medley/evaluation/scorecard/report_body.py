@@ -36,7 +36,9 @@ def report_body(card: Scorecard, pictures: Mapping[str, bytes]) -> list[str]:
     if report_tables.AUXILIARY in card.per_label:
         findings = report_tables.auxiliary_card(card)
         body += [page.heading("The findings beside the text"), page.paragraph(report_words.AUXILIARY_INTRO)]
-        body += [tables.averages_table(findings), page.folded("Label by label", tables.labels_table(findings))]
+        body.append(page.bullets(report_tables.disagreement(card)))
+        body += [report_tables.auxiliary_floors_table(card), tables.averages_table(findings)]
+        body += [page.folded("Label by label", tables.labels_table(findings))]
         body.append(page.folded("Calibration", tables.calibration_table(findings)))
     return body
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from medley.core.counts import counted
 from medley.evaluation.predictions.arrays import FUSED
 from medley.evaluation.scorecard import page, report_words
 from medley.evaluation.scorecard.card import Scorecard
+from medley.evaluation.scorecard.findings_headline import words_of as words_of_findings
 from medley.evaluation.scorecard.numbers import NULL
 from medley.evaluation.scorecard.report_headline import (
     CEILINGS,
@@ -19,6 +21,7 @@ from medley.evaluation.scorecard.report_headline import (
 from medley.evaluation.scorecard.tables import capital, cell
 
 AUXILIARY = "auxiliary"
+FINDINGS_DELTA = "fused_minus_"
 
 
 def floors_table(card: Scorecard) -> str:
@@ -96,6 +99,29 @@ def auxiliary_card(card: Scorecard) -> Scorecard:
     prefix = f"{AUXILIARY}/"
     metrics = {name.removeprefix(prefix): of for name, of in card.metrics.items() if name.startswith(prefix)}
     return replace(card, metrics=metrics, per_label={FUSED: card.per_label[AUXILIARY]}, floors={})
+
+
+def auxiliary_floors_table(card: Scorecard) -> str:
+    """AUROC of the findings beside the text against the floors that give findings too; nothing where none does."""
+    found = [name.split("/")[1] for name in card.metrics if name.count("/") == 2 and name.startswith(f"{AUXILIARY}/")]
+    rows = []
+    for floor in dict.fromkeys(name for name in found if not name.startswith(FINDINGS_DELTA)):
+        pair = [card.metrics.get(f"{AUXILIARY}/{of}{floor}/auroc_macro") for of in ("", FINDINGS_DELTA)]
+        rows.append((capital(words_of_findings(floor)), cell(pair[0]), cell(pair[1], "+")))
+    return page.table(("Floor", "AUROC", "The system is above it by"), rows) if rows else ""
+
+
+def disagreement(card: Scorecard) -> list[str]:
+    """How often the text says something else than the findings beside it, where that was asked."""
+    facts = card.provenance.get("report_against_findings")
+    if not facts:
+        return []
+    kinds = {"said_not_found": "said and not found", "found_and_denied": "found and denied"}
+    kinds |= {"found_not_mentioned": "found and not mentioned"}
+    counts = ", ".join(f"{words} {facts[key]}" for key, words in kinds.items())
+    return [
+        f"In {facts['flagged']} of {counted(facts['reports'], 'report')} the text and these findings differ: {counts}"
+    ]
 
 
 def sections_of(card: Scorecard) -> list[str]:

@@ -47,7 +47,8 @@ def evaluate_reports(asked: Asked, tick: Tick) -> Scored:
     explained = score_run(predictor, source, part, own=own, resamples=resamples, tick=tick)
     anatomy = score_anatomy(predictor, source, part, own=own, resamples=resamples, tick=tick)
     sentences = score_sentences(predictor, source, part, resamples=resamples, tick=tick)
-    card = with_explanations(with_explanations(with_explanations(card, explained), anatomy), sentences)
+    for looked in (explained, anatomy, sentences):
+        card = with_explanations(card, looked)
     card = dataclasses.replace(
         card,
         metrics={**card.metrics, **{f"{PREFIX}{name}": metric for name, metric in of_probes.items()}},
