@@ -154,6 +154,39 @@ def report_run(report_films, tmp_path_factory) -> Path:
     return train(resolve_recipe(document, "toy reports"), tmp_path_factory.mktemp("runs") / "reports")
 
 
+def place_of_part(part: int, index: int) -> tuple[slice, slice]:
+    """Rows and columns of a film of 48 x 40 that a part covers in a case."""
+    top, left = 16 * (part % 3), 4 + 14 * ((part + index) % 2)
+    return slice(top, top + 16), slice(left, left + 14)
+
+
+@pytest.fixture(scope="session")
+def known_anatomy(report_films, tmp_path_factory) -> Path:
+    """A folder with the films with reports, of which all but every eighth say where six parts of the chest lie, each at
+    one of two places, and where oedema and fractures lie: cases.parquet, splits.json."""
+    from medley.core.labels import ANATOMY
+    from medley.data.cases import read_cases
+
+    folder = tmp_path_factory.mktemp("anatomy")
+    rows = []
+    for index, case in enumerate(read_cases(report_films / "cases.parquet").cases):
+        masks = {name: np.zeros((48, 40), bool) for name in ANATOMY}
+        for part, name in enumerate(ANATOMY):
+            masks[name][place_of_part(part, index)] = True
+        np.savez(folder / f"{index}.npz", **masks)
+        drawn = {label: np.zeros((48, 40), bool) for label in ("Edema", "Fracture") if case.labels[label] == 1}
+        for label, mask in drawn.items():
+            top, left = {"Edema": (5, 5), "Fracture": (30, 8)}[label]
+            mask[top : top + 10, left : left + 10] = True
+        np.savez(folder / f"{index}-masks.npz", **drawn)
+        truth = {**case.truth, **({"masks": f"{index}-masks.npz"} if drawn else {})}
+        truth |= {"anatomy": f"{index}.npz"} if index % 8 else {}
+        rows.append(dataclasses.replace(case, truth=truth))
+    table = write_cases(folder / "cases.parquet", rows, LABELS)
+    write_splits(folder / "splits.json", make_split(table, by="stratified", seed=1, fractions=(0.4, 0.3, 0.3)))
+    return folder
+
+
 @pytest.fixture
 def medley(capsys):
     """The command line as a user runs it: medley("split", path, "--out", x) -> (exit code, stdout, stderr)."""

@@ -90,7 +90,7 @@ def test_a_run_and_the_score_of_its_own_predictions_compare_alike(medley, run, t
     few = ("--bootstrap", 20, "--permutations", 20)
     code, printed, err = medley("compare", run, tmp_path / "again", *few)
     assert code == 0, err
-    assert printed.startswith("A and B give every case the same scores")
+    assert printed.startswith("A and B give every case the same answer")
 
     code, _, err = medley("score", theirs, *data, "--out", tmp_path / "theirs")
     assert code == 0, err

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from medley.core.errors import MedleyError
-from medley.core.files import read_json, sha256, whole_file, whole_folder, write_json, write_text
+from medley.core.files import check_writable, read_json, sha256, whole_file, whole_folder, write_json, write_text
 
 
 def names(folder: Path) -> list[str]:
@@ -212,3 +212,14 @@ def test_json_that_cannot_be_read_is_named(tmp_path, content, said):
 def test_sha256_is_of_the_bytes(tmp_path):
     (tmp_path / "a").write_bytes(b"abc")
     assert sha256(tmp_path / "a").startswith("ba7816bf8f01cfea")
+
+
+def test_whether_a_file_can_be_written_is_asked_without_touching_it(tmp_path):
+    path = tmp_path / "new" / "kept.json"
+    check_writable(path)
+    assert list(path.parent.iterdir()) == []
+    path.write_text("kept")
+    check_writable(path)
+    assert path.read_text() == "kept"
+    with pytest.raises(MedleyError, match=r"cannot write .*deeper.json: .*kept.json is not a folder"):
+        check_writable(path / "deeper.json")

@@ -117,3 +117,41 @@ def test_lora_changes_nothing_at_first_and_adapts_what_was_named(words):
     assert torch.allclose(before, after, atol=1e-5)  # + 0 leaves the value and may change the kernel: rounding
     with pytest.raises(MedleyError, match=r"no_such.*matches no"):
         add_lora(decoder, ["no_such.*"], 4, 8, 0.0)
+
+
+def test_what_a_step_read_is_a_share_of_what_there_is_to_read(decoder):
+    memory_BMD, is_memory_BM = memory(2)
+    is_memory_BM[1, 3:] = False
+    rows = [[5, 6, 7, 8], [5, 6, 7]]
+    before = decoder.log_probabilities(memory_BMD, is_memory_BM, rows)
+    reads = decoder.reads(memory_BMD, is_memory_BM, rows)
+    assert [tuple(one.shape) for one in reads] == [(3, 5), (2, 5)]
+    for one in reads:
+        assert torch.allclose(one.sum(-1), torch.ones(len(one)), atol=1e-5)
+    assert reads[1][:, 3:].max() == 0, "what is not there is not read"
+    (alone,) = decoder.reads(memory_BMD[1:], is_memory_BM[1:], rows[1:])
+    assert torch.allclose(alone, reads[1], atol=1e-5)
+    assert decoder.log_probabilities(memory_BMD, is_memory_BM, rows) == before, "the kernel is the one it was"
+
+
+def test_a_step_reads_what_its_query_asks_for(decoder):
+    """Two memory tokens change places: what was read of them goes with them."""
+    memory_BMD, is_memory_BM = memory(1)
+    moved = memory_BMD.clone()
+    moved[:, [0, 4]] = memory_BMD[:, [4, 0]]
+    (first,), (second,) = (decoder.reads(one, is_memory_BM, [[5, 6, 7]]) for one in (memory_BMD, moved))
+    assert torch.allclose(first[:, [4, 1, 2, 3, 0]], second, atol=1e-5)
+    assert not torch.allclose(first[:, 0], first[:, 4], atol=1e-3)
+
+
+def test_sentences_and_words_lie_where_they_were_said(words):
+    text = "1. Left-sided pacemaker. The heart is normal"
+    row = words.words(text)
+    assert [words.text(row[run]) for run in words.sentences(row)] == ["1. Left-sided pacemaker.", "The heart is normal"]
+    whole = words.whole_words(row)
+    assert [run.stop for _, run in whole[:-1]] == [run.start for _, run in whole[1:]], "every piece is in one word"
+    assert {"heart", "normal", "pacemaker"} <= {word for word, _ in whole}
+    unknown = words.words("cardiomegalies")  # which the tokenizer cuts into pieces
+    assert len(unknown) > 1
+    assert [word for word, _ in words.whole_words(unknown)] == ["cardiomegalies"]
+    assert words.whole_words([]) == []

@@ -162,9 +162,11 @@ def test_a_csv_scores_as_the_same_json_lines(theirs, tmp_path):
 
 
 def test_tasks_without_a_scorecard_say_so(theirs, tmp_path):
-    report = [replace(one, task="chest_report", scores={}, heads={}, labels={}) for one in theirs[:3]]
+    report = [replace(one, task="brain_report", scores={}, heads={}, labels={}) for one in theirs[:3]]
     path = write(tmp_path, "p.jsonl", report)
-    with pytest.raises(MedleyError, match="chest_report has no scorecard yet; there is one for chest_findings"):
+    with pytest.raises(
+        MedleyError, match="brain_report has no scorecard yet; there is one for chest_findings, chest_report"
+    ):
         score_file(path)
     both = write(tmp_path, "q.jsonl", [*theirs, *report])
     with pytest.raises(MedleyError, match=r"chest_findings \(400\), chest_report \(3\).*--task"):

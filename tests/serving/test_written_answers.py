@@ -70,6 +70,13 @@ def test_a_report_is_never_rewritten(writing, report_films):
     assert {flag.report for flag in answer.flags} <= {"said"}
 
 
+def test_a_model_that_writes_nothing_says_so_and_is_no_normal_report(writing, report_films):
+    answer = writing({}).predict(report_films / "001-PA.png")
+    assert warned(answer, "the model wrote nothing of this study")
+    assert answer.flags == ()
+    assert "report" not in answer.as_json()
+
+
 def test_one_film_is_answered_and_the_lack_of_the_other_is_said(predictor, report_films):
     pa, side = report_films / "000-PA.png", report_films / "000-LATERAL.png"
     alone, both = predictor.predict(f"PA={pa}"), predictor.predict(f"PA={pa}+LATERAL={side}")

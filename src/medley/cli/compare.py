@@ -12,7 +12,19 @@ if TYPE_CHECKING:
 
     from medley.evaluation.compare.differences import Comparison, Difference
 
-_AVERAGES = ("auroc_macro", "auroc_micro", "ap_macro", "f1_macro", "ece", "brier", "ece_calibrated", "brier_calibrated")
+# by task: the averages that are read most, and of which labels and metric there is a table
+_FINDINGS = ("auroc_macro", "auroc_micro", "ap_macro", "f1_macro", "ece", "brier", "ece_calibrated", "brier_calibrated")
+_CLINICAL = ("clinical_f1_micro_14", "clinical_f1_macro_14", "clinical_f1_micro_13", "clinical_f1_micro_5")
+_TEXT = ("bleu_1", "bleu_4", "rouge_l", "meteor", "cider_d", "chrf", "bertscore_f1")
+_REPORTS = (
+    *_CLINICAL,
+    "laterality_accuracy",
+    *(f"{of}{name}" for of in ("", "findings/", "impression/") for name in _TEXT),
+)
+_SHOWN = {
+    "chest_findings": (_FINDINGS, "fused", "auroc"),
+    "chest_report": (_REPORTS, "uncertain_1", "f1"),
+}
 _DIFFERENCE = "A − B [95 %]"
 
 
@@ -56,23 +68,26 @@ def compare(
 
 
 def _print_tables(found: Comparison) -> None:
-    """The averages that are read most, and AUROC label by label; the others are in --json and --out."""
+    """The averages that are read most, and one metric label by label; the others are in --json and --out."""
     from rich.console import Console
 
     from medley.core.counts import counted
+    from medley.evaluation.compare.words import words_of
 
+    shown, head, metric = _SHOWN[found.a.card.task]
     averages = _table("", "p", "least", "Holm")
     reasons: dict[str, list[str]] = {}
-    for name, of in found.averages.items():
-        if name in _AVERAGES or name.endswith("/auroc_macro"):
-            test = of.permutation
-            p, least = (test.p, test.smallest_p) if test else (None, None)
-            averages.add_row(name, *_cells(of), _p(p), _p(least), _p(of.p_holm))
+    heads = [name for name in found.averages if name.endswith(f"/{found.headline}")]
+    for name in (*shown, *heads):
+        if of := found.averages.get(name):
+            averages.add_row(name, *_cells(of), *_exchanged(of))
             reasons.setdefault(of.difference.error or "", []).append(name)
-    labels = _table("AUROC", "DeLong p", "Holm")
-    for label, metrics in found.per_label["fused"].items():
-        of = metrics["auroc"]
-        labels.add_row(label, *_cells(of), _p(of.delong.p if of.delong else None), _p(of.delong_p_holm))
+    delong = any(metrics[metric].delong for metrics in found.per_label[head].values())
+    labels = _table(words_of(metric), "DeLong p", "Holm") if delong else _table(words_of(metric), "p", "least", "Holm")
+    for label, metrics in found.per_label[head].items():
+        of = metrics[metric]
+        tests = (_p(of.delong.p if of.delong else None), _p(of.delong_p_holm)) if delong else _exchanged(of)
+        labels.add_row(label, *_cells(of), *tests)
         reasons.setdefault(of.difference.error or "", []).append(label)
     console = Console(highlight=False, markup=False)
     for table in (averages, labels):
@@ -101,6 +116,12 @@ def _cells(of: Difference) -> tuple[str, str, str]:
 
     values = (NULL if value is None else number(value) for value in (of.a, of.b))
     return next(values), next(values), said(of.difference, "+")
+
+
+def _exchanged(of: Difference) -> tuple[str, str, str]:
+    """p of the exchange test, the least that it could have been, and p adjusted."""
+    test = of.permutation
+    return _p(test.p if test else None), _p(test.smallest_p if test else None), _p(of.p_holm)
 
 
 def _p(p: float | None) -> str:

@@ -94,14 +94,14 @@ def _cases(predictor: Predictor, source: Source, run: Path, batch: int) -> Itera
 
 
 def _reports(answer: Answer, true: Mapping[str, str]) -> str:
-    """Section by section what was written and what the true report says, and what the findings do not bear out."""
+    """Section by section the true report and what was written, and where the findings part from it."""
     from medley.evaluation.scorecard import page
 
     written = answer.prediction.hypothesis
-    rows = [(name.capitalize(), written.get(name, "–"), true.get(name, "–")) for name in {**written, **true}]
+    rows = [(name.capitalize(), true.get(name, "–"), written.get(name, "–")) for name in {**true, **written}]
     flags = [f"Look again: {flag.sentence}." for flag in answer.flags]
     label = f"The report of {answer.prediction.case_id}"
-    return page.prose_table(("", "Written by the model", "The true report"), rows, label=label) + page.bullets(flags)
+    return page.prose_table(("", "The true report", "Written by the model"), rows, label=label) + page.bullets(flags)
 
 
 def write_picture(path: Path, png: bytes) -> None:

@@ -37,7 +37,9 @@ def explain(
             "cases.parquet, of which each STUDY names a case_id: maps are held against the masks that it knows."
         ),
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON line a study, label and method.")] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print one JSON line a study, label and method, and one a report read.")
+    ] = False,
 ) -> None:
     """Pictures of what speaks for a finding: on the film as it was, and in the note where there is one.
 
@@ -102,6 +104,8 @@ def explain(
                     typer.echo(json.dumps(told[-1], ensure_ascii=False))
             for group, one_reading in enumerate(written):
                 read.append({**one_reading.as_json(), **_save_reading(one_reading, out, number, group)})
+                if as_json:
+                    typer.echo(json.dumps(read[-1], ensure_ascii=False))
                 if line := _held_line(one_reading):
                     console.print(line)
     if not told:

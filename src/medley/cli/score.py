@@ -92,6 +92,7 @@ def score(
     from medley.cli.progress import console
     from medley.cli.scores import print_scores
     from medley.core.errors import MedleyError, choose
+    from medley.core.files import check_writable
     from medley.data.splits import PARTS
     from medley.evaluation.predictions.known_cases import known_cases
     from medley.evaluation.score import FittedOn, score_file, stated_protocol
@@ -108,6 +109,8 @@ def score(
     choose(part or "test", dict.fromkeys(PARTS), "part")
     if out is not None and (out / "predictions.jsonl").resolve() == predictions.resolve():
         raise MedleyError(f"--out {out} would write over {predictions}; choose another folder")
+    if out is not None:
+        check_writable(out / "scorecard.json")  # before the work that it will hold
     scored = score_file(
         predictions,
         task=task,
@@ -147,10 +150,12 @@ def _texts(tokens: str | None, wordnet: Path | None, encoder: str | None, scorer
     folder, _, layer = (encoder or "").partition("@")
     if layer and not layer.isdecimal():
         raise MedleyError(f"--encoder {encoder}: it must be DIR or DIR@LAYER, the layer a number, as in roberta@17")
-    try:
-        commands = {name: shlex.split(of) for name, of in _named("--scorer", scorer, "'green=python green.py'").items()}
-    except ValueError as error:
-        raise MedleyError(f"--scorer: a command whose quotes do not close: {error}") from error
+    commands: dict[str, list[str]] = {}
+    for name, command in _named("--scorer", scorer, "'green=python green.py'").items():
+        try:
+            commands[name] = shlex.split(command)
+        except ValueError as error:
+            raise MedleyError(f"--scorer {name}={command}: the quotes of the command do not close") from error
     return TextOptions(
         tokens=tokens or "coco",
         wordnet=wordnet,

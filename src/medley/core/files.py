@@ -151,10 +151,9 @@ def growing_file(path: Path | str) -> Iterator[Callable[[str], None]]:
                 partial.unlink()
 
 
-def check_writable(folder: Path | str) -> None:
-    """Raises where no file can be written into the folder, which is made: asked before the work whose results go
-    there."""
-    path = Path(folder) / "writable"
+def check_writable(path: Path | str) -> None:
+    """Raises where this file could not be written, as writing it would: asked before the work that it will hold."""
+    path = Path(path)
     _make_parent(path)
     with _temporary(path, os.O_RDWR | os.O_CREAT):
         pass

@@ -17,7 +17,7 @@ from medley.explain.reading import Look, in_even_shares
 from medley.explain.render import cropped, show_film
 
 WIDTH, MARGIN, GAP = 6.2, 0.1, 0.08  # inches of every page
-BAR = 0.55  # inches that the colour scale takes
+BAR = 0.62  # inches that the colour scale takes
 _MOST = 32  # even shares at the end of the scale
 _COLOURS = "inferno"
 _OUTLINE = "#56b4e9"
@@ -49,7 +49,7 @@ def draw_shares(place, film: Film, shares_hw: np.ndarray, mask_px: np.ndarray | 
     show_film(place, film)
     shares = np.clip(cropped(film, upsample(shares_hw, film.placement.px) * float(shares_hw.max())), 1, _MOST)
     strength = np.log(shares) / np.log(_MOST)
-    place.imshow(shares, cmap=_COLOURS, norm=_scale(), alpha=np.where(strength > 0, 0.25 + 0.55 * strength, 0))
+    place.imshow(shares, cmap=_COLOURS, norm=_scale(), alpha=0.85 * strength**0.6)
     if mask_px is not None:
         place.contour(cropped(film, mask_px.astype(float)), levels=[0.5], colors=_OUTLINE, linewidths=0.9)
 
@@ -72,7 +72,9 @@ def draw_bar(figure, top: float, outlined: bool = False) -> None:
     bar.ax.get_xticklabels()[0].set_ha("left")
     bar.ax.get_xticklabels()[-1].set_ha("right")
     told = "attention in even shares (1×: what each place gets where nothing is preferred; below it nothing is drawn)"
-    write_at(figure, MARGIN, top + 0.3, told + ("; outline: where it is known to lie" if outlined else ""), 5.8)
+    if outlined:
+        told += "\noutline: where it is known to lie; IoU: of the map cut at half of its range"
+    write_at(figure, MARGIN, top + 0.3, told, 5.8)
 
 
 def looks_page(films: Sequence[Film], looks: Sequence[Look], masks: Sequence[Mapping[str, np.ndarray]], title: str):

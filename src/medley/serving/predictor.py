@@ -127,7 +127,7 @@ class Predictor:
     @property
     def reads_notes(self) -> bool:
         """Whether a note can change its answer."""
-        return self.recipe.model["note_tokens"] > 0
+        return self.recipe.model.get("note_tokens", 0) > 0
 
     def predict(self, study: str | Path | Sequence[str | Path], text: str | None = None) -> Answer:
         """Answer one study (see `Request`) from those of its films that can be read; the answer warns of the others.
@@ -217,6 +217,8 @@ class Predictor:
             remarks.append("this model reads no notes: the answer is of the films alone")
         elif opened.note and (cut := self.processor.cut_words(opened.note)):
             remarks.append(f"the note is long: its last {cut} tokens were not read")
+        if self.writes and not whole.hypothesis:
+            remarks.append("the model wrote nothing of this study: there is no report, which is not a normal one")
         if self.thresholds is None:
             remarks.append(self.unfitted)
         pooled, has_note = Evidence(maps, evidence[0].words), opened.note is not None and self.reads_notes

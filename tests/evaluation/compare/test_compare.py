@@ -164,7 +164,7 @@ def test_a_system_that_is_merely_surer_orders_its_cases_no_better(make, system):
 
 def test_a_system_is_like_itself(good, poor):
     found = compare(good, good, **QUICK)
-    assert sentences(found) == ["A and B give every case the same scores: there is nothing to tell apart."]
+    assert sentences(found) == ["A and B give every case the same answer: there is nothing to tell apart."]
     assert all(of.difference.value == 0 for of in found.averages.values())
     assert {of.permutation.p for of in found.averages.values() if of.permutation} == {1}
 
@@ -314,8 +314,8 @@ def test_a_scorecard_that_its_predictions_do_not_bear_out_is_refused(good, poor)
     refuses(good, poor, "made with other metric definitions (findings/1): this version measures by findings/")
     write(lambda card: card["per_label"].pop("text_only"))
     refuses(good, poor, "has no per_label/text_only/")
-    write(lambda card: card.update(task="chest_report"))
-    refuses(good, poor, "comparisons of chest_findings alone")
+    write(lambda card: card.update(task="brain_report"))
+    refuses(good, poor, "comparisons of chest_findings and chest_report so far")
     write(lambda card: card["provenance"].update(predictions="0123456789abcdef"))
     refuses(good, poor, "is not what scorecard.json was made of", "0123456789abcdef")
 

@@ -183,3 +183,11 @@ def test_what_cannot_be_read_is_not_written(make, tmp_path: Path, change: dict, 
     with pytest.raises(MedleyError, match=says):
         write_predictions(tmp_path / "p.jsonl", predictions)
     assert not list(tmp_path.iterdir())
+
+
+def test_half_a_character_is_replaced_in_texts(tmp_path):
+    line = {"case_id": "a", "patient_id": "p", "task": "chest_report", "hypothesis": "left \ud83d \U0001f642 effusion"}
+    (tmp_path / "p.jsonl").write_text(json.dumps(line))
+    [read] = read_predictions(tmp_path / "p.jsonl")
+    assert read.hypothesis == {"report": "left \N{REPLACEMENT CHARACTER} \U0001f642 effusion"}
+    write_predictions(tmp_path / "again.jsonl", [read])

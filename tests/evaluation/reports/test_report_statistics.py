@@ -68,7 +68,7 @@ def test_the_truth_is_said(reports):
     half = [replace(one, labels=labels) if i % 2 else one for i, one in enumerate(predictions)]
     mixed = report_statistics(half)
     assert mixed.definitions["truth"] == "reference text"
-    assert any("10 of 20 studies with labels of a table, not all" in line for line in mixed.remarks)
+    assert any("only 10 of 20 studies have labels of a table" in line for line in mixed.remarks)
 
 
 def test_a_study_without_a_reference_is_in_no_number_and_the_others_stay(reports):

@@ -79,6 +79,17 @@ def test_a_constant_is_judged_by_the_interval_of_the_system() -> None:
     assert "It does not beat the constant answer (0.750;" in judged(None, floor="prevalence", value=0.75)
 
 
+def test_floors_of_which_the_same_follows_share_a_sentence() -> None:
+    scores = LabelScores(20, 30, 0, None, {"auroc": Metric(0.5, (0.4, 0.6), 50)})
+    floors = {"prevalence": {"auroc_macro": 0.5}, "all_negative": {"auroc_macro": 0.5}}
+    metrics = {"auroc_macro": Metric(0.5, (0.4, 0.6), 50)}
+    line = headline(Scorecard("chest_findings", {}, {}, metrics, floors, {"fused": {"Edema": scores}}))
+    assert line.count("so it ranks no better than chance") == 1
+    assert (
+        "It does not beat the constant answer (0.500; difference +0.000 [−0.100, +0.100]) and calling nothing" in line
+    )
+
+
 def test_without_an_interval_nothing_is_claimed() -> None:
     scores = LabelScores(20, 30, 0, None, {"auroc": Metric(0.8, None, 50)})
     alone = Metric(0.8, None, 1, "no interval: one patient only")

@@ -162,6 +162,16 @@ def test_a_folder_that_cannot_be_written_is_told_before_anything_is_predicted(re
         scoring.evaluate_run(predictor, source, "test", Path("/proc/nowhere"), "test", own=source)
 
 
+def test_a_table_without_reports_and_labels_is_told_before_anything_is_written(report_run, monkeypatch, tmp_path):
+    predictor = toolkit.load(report_run)
+    source = scoring.own_source(predictor)
+    mute = {"test": [replace(case, text={}, labels={}) for case in source.parts["test"]]}
+    monkeypatch.setitem(source.__dict__, "parts", mute)
+    monkeypatch.setattr(predictor, "predictions", lambda *_: pytest.fail("predicted first"))
+    with pytest.raises(MedleyError, match="no study of the part 'test' has a report or labels to score against"):
+        scoring.evaluate_run(predictor, source, "test", tmp_path, "test", own=source)
+
+
 def test_by_report_names_every_case(evaluated):
     with (evaluated[0] / "evaluation" / "by_report.csv").open() as file:
         rows = list(csv.DictReader(file))

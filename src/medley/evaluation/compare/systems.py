@@ -1,37 +1,24 @@
-"""Whether two scorecards may stand in one table: read with the predictions beside them, or refused by name.
-
-Two numbers may be compared where they were measured alike: the same cases with the same truth, by the same protocol.
-Each scorecard must also still be that of the predictions beside it, which are what is compared.
-
-Of the protocol, these may differ:
-    studies, patients, studies_lacking   follow from the cases, which are compared one by one
-    reader, synthetic                    follow from the table, where both name the same one
-    thresholds, calibration              how each system makes its calls and probabilities: where they differ, only the
-                                         metrics that need them are null
-"""
+"""A scorecard with the predictions beside it: what is compared are the predictions, and it must still be theirs."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from medley.core.counts import counted
 from medley.core.errors import MedleyError
 from medley.core.files import read_json, sha256
 from medley.core.records import Prediction
-from medley.evaluation.findings.scorecard import DEFINITIONS, TASK
+from medley.evaluation.findings.scorecard import DEFINITIONS
+from medley.evaluation.findings.scorecard import TASK as FINDINGS
 from medley.evaluation.fitted.calibration import Calibration
-from medley.evaluation.predictions.known_cases import named
 from medley.evaluation.predictions.lines import read_predictions
+from medley.evaluation.reports.statistics import TASK as REPORTS
 from medley.evaluation.scorecard.card import Scorecard, read_scorecard
 
 SCORECARD, PREDICTIONS, CALIBRATION = "scorecard.json", "predictions.jsonl", "calibration.json"
-OF_CASES = ("studies", "patients", "studies_lacking")
-OF_TABLE = ("reader", "synthetic")
-OF_SOME_METRICS = ("thresholds", "calibration")
 
 
 @dataclass(frozen=True)
@@ -57,10 +44,12 @@ def read_system(name: str, path: Path | str) -> System:
     """
     path = _scorecard_of(Path(path))
     card = read_scorecard(path)
-    if card.task != TASK:
-        raise MedleyError(f"{path} is of the task {card.task}; there are comparisons of {TASK} alone so far")
+    if card.task not in (FINDINGS, REPORTS):
+        raise MedleyError(
+            f"{path} is of the task {card.task}; there are comparisons of {FINDINGS} and {REPORTS} so far"
+        )
     _check_types(card, path)
-    if (definitions := card.protocol.get("metric_definitions")) != DEFINITIONS:
+    if card.task == FINDINGS and (definitions := card.protocol.get("metric_definitions")) != DEFINITIONS:
         made = str(definitions).partition(":")[0]
         rule = f"this version measures by {DEFINITIONS.partition(':')[0]}; score again"
         raise MedleyError(f"{path} was made with other metric definitions ({made}): {rule}")
@@ -75,23 +64,6 @@ def read_system(name: str, path: Path | str) -> System:
     predictions = tuple(read_predictions(beside, card.task))
     _check_counts(card, predictions, path)
     return System(name, path, card, predictions, _calibration(card, path))
-
-
-def alike(a: System, b: System) -> tuple[System, System]:
-    """Both systems, B's predictions in the order of A's cases and labels; MedleyError where they cannot be compared."""
-    _refuse_protocols(a, b)
-    _refuse_cases(a, b)
-    theirs = {prediction.case_id: prediction for prediction in b.predictions}
-    matched = [theirs[prediction.case_id] for prediction in a.predictions]
-    for ours, other in zip(a.predictions, matched, strict=True):
-        if ours.patient_id != other.patient_id:
-            patients = f"'{ours.patient_id}' in A and '{other.patient_id}' in B"
-            raise MedleyError(f"case '{ours.case_id}' is of patient {patients}: they are not of the same cases")
-    names = tuple(a.predictions[0].scores)
-    _refuse_truths(a.predictions, matched, names)
-    # the columns of a table follow its first prediction
-    matched[0] = replace(matched[0], scores={name: matched[0].scores[name] for name in names})
-    return a, replace(b, predictions=tuple(matched))
 
 
 def _scorecard_of(path: Path) -> Path:
@@ -122,10 +94,12 @@ def _check_types(card: Scorecard, path: Path) -> None:
 
 def _check_counts(card: Scorecard, predictions: Sequence[Prediction], path: Path) -> None:
     """What a scorecard can be held to without any arithmetic."""
-    patients = len({prediction.patient_id for prediction in predictions})
-    labels = sorted(predictions[0].scores)
-    for key, held in (("studies", len(predictions)), ("patients", patients), ("labels", labels)):
-        if (says := _plain(card.protocol.get(key))) != held:
+    counts: dict[str, Any] = {"studies": len(predictions)}
+    counts["patients"] = len({prediction.patient_id for prediction in predictions})
+    if card.task == FINDINGS:
+        counts["labels"] = sorted(predictions[0].scores)
+    for key, held in counts.items():
+        if (says := plain(card.protocol.get(key))) != held:
             beside = path.parent / PREDICTIONS
             raise MedleyError(f"{path} says {key} {says}, and {beside.name} beside it holds {held}; score again")
 
@@ -140,64 +114,6 @@ def _calibration(card: Scorecard, path: Path) -> Calibration | None:
     return None
 
 
-def _refuse_protocols(a: System, b: System) -> None:
-    ours, theirs = a.card.protocol, b.card.protocol
-    same_table = ours.get("table") is not None and ours.get("table") == theirs.get("table")
-    free = {*OF_CASES, *OF_SOME_METRICS, *(OF_TABLE if same_table else ())}
-    unlike = []
-    for key in dict.fromkeys((*ours, *theirs)):
-        if key not in free and _plain(ours.get(key)) != _plain(theirs.get(key)):
-            unlike.append(_difference(key, ours.get(key), theirs.get(key)))
-    if not unlike:
-        return
-    todo = ""
-    if silent := [system for system in (a, b) if system.card.protocol.get("table") is None]:
-        todo = f"; score {' and '.join(one.name for one in silent)} with --train CASES --splits F"
-    elif any(None in (ours.get(key), theirs.get(key)) for key in ("notes", "aggregation")):
-        todo = "; what no table tells is stated with `medley score --state KEY=VALUE`"
-    raise MedleyError(f"A ({a.path}) and B ({b.path}) were measured by unlike protocols: {'; '.join(unlike)}{todo}")
-
-
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
+    """A value of a protocol to be held against another: lists are of names, in no order."""
     return sorted(map(str, value)) if isinstance(value, list) else value
-
-
-def _difference(key: str, ours: Any, theirs: Any) -> str:
-    if isinstance(ours, list) and isinstance(theirs, list):
-        only = [
-            (name, sorted({*map(str, one)} - {*map(str, other)}))
-            for name, one, other in (("A", ours, theirs), ("B", theirs, ours))
-        ]
-        return f"{key}: " + ", ".join(f"only {name} has {', '.join(extra)}" for name, extra in only if extra)
-    said = [
-        f"{name} {'does not state it' if value is None else repr(value)}"
-        for name, value in (("A", ours), ("B", theirs))
-    ]
-    return f"{key}: {', '.join(said)}"
-
-
-def _refuse_cases(a: System, b: System) -> None:
-    ours, theirs = ({prediction.case_id: None for prediction in system.predictions} for system in (a, b))
-    only = [("A", [case for case in ours if case not in theirs]), ("B", [case for case in theirs if case not in ours])]
-    if unlike := [f"{counted(len(cases), 'case')} in {name} only: {named(cases)}" for name, cases in only if cases]:
-        raise MedleyError(f"A ({a.path}) and B ({b.path}) did not answer the same cases: {'; '.join(unlike)}")
-
-
-def _refuse_truths(ours: Sequence[Prediction], theirs: Sequence[Prediction], names: Sequence[str]) -> None:
-    unlike: dict[str, list[str]] = {}
-    for one, other in zip(ours, theirs, strict=True):
-        for label in names:
-            if one.labels.get(label) != other.labels.get(label):
-                unlike.setdefault(label, []).append(one.case_id)
-    if unlike:
-        label, cases = next(iter(unlike.items()))
-        first_a, first_b = (next(p for p in of if p.case_id == cases[0]).labels.get(label) for of in (ours, theirs))
-        first = f"'{label}' of case '{cases[0]}' is {_said(first_a)} in A and {_said(first_b)} in B"
-        counts = ", ".join(f"{name} ({len(found)})" for name, found in unlike.items())
-        raise MedleyError(
-            f"A and B were scored against unlike truths: {first}; labels that differ, with cases: {counts}"
-        )
-
-
-def _said(value: int | None) -> str:
-    return "not known" if value is None else str(value)

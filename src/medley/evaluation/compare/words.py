@@ -5,14 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from medley.core.counts import counted
-from medley.evaluation.compare.differences import HEADLINE, Comparison, Difference
-from medley.evaluation.predictions.arrays import FUSED
+from medley.evaluation.clinical.scores import LATERALITY
+from medley.evaluation.compare.record import Comparison, Difference, Key
 from medley.evaluation.scorecard.numbers import interval, number, said
+from medley.evaluation.scorecard.report_words import GROUPS, TEXT
 from medley.evaluation.scorecard.words import PER_LABEL
 
 LOWER = ("ece", "brier", "ece_calibrated", "brier_calibrated")  # less is better
 LEVEL = 0.05
 NAMED = 8  # of many differences, those with the smallest p
+REPORTS = {name: words.removesuffix(" (0 … 10)") for name, words in TEXT.items()} | {LATERALITY: "laterality accuracy"}
+_CLINICAL = "clinical_f1_"
+WITHOUT_NORMAL = "clinical_f1_micro_13"  # the headline of reports counts No Finding, which a normal report always says
 FORMS = {
     "_macro": "macro {}",
     "_micro": "micro {}",
@@ -22,22 +26,18 @@ FORMS = {
 
 
 def sentences(found: Comparison) -> list[str]:
-    """The headline first: the mean AUROC of the systems' answers; then what is left of the other tests after Holm."""
-    if _identical(found):
-        return ["A and B give every case the same scores: there is nothing to tell apart."]
-    headline = HEADLINE[-1]
+    """The test that was named beforehand; then what is left of the other tests after Holm's adjustment."""
+    if found.identical:
+        return ["A and B give every case the same answer: there is nothing to tell apart."]
+    headline = found.headline
     lines = [f"{verdict(found.averages[headline], headline)} {_cases(found)}"]
-    averages = {name: of for name, of in found.averages.items() if "/" not in name and name != headline}
-    lines.append(_others("the averages", {words_of(name): (name, of) for name, of in averages.items()}, found))
-    labels = {
-        f"{words_of(metric)} of {label}": (metric, of)
-        for label, metrics in found.per_label[FUSED].items()
-        for metric, of in metrics.items()
-    }
-    lines.append(_others("labels and metrics", labels, found))
+    if WITHOUT_NORMAL in found.averages:
+        lines.append(f"Without No Finding: {verdict(found.averages[WITHOUT_NORMAL], WITHOUT_NORMAL)}")
+    for family, tests in found.families.items():
+        lines.append(_others(family, {_named(key): (key.metric, of) for key, of in tests}, found))
     for name, of in found.averages.items():
-        head, _, metric = name.partition("/")
-        if metric == headline:
+        head, _, metric = name.rpartition("/")
+        if head and metric == headline:
             lines.append(f"Head {head}: {verdict(of, metric)}")
     return [sentence for sentence in lines if sentence]
 
@@ -65,13 +65,28 @@ def verdict(of: Difference, metric: str) -> str:
 
 def words_of(metric: str) -> str:
     """The name of a metric for a reader: `auroc_macro` is macro AUROC."""
-    words = {**PER_LABEL, "ece": "calibration error", "brier": "Brier score"}
+    if metric.startswith(_CLINICAL):
+        return _of_clinical(metric)
+    words = {**PER_LABEL, **REPORTS, "ece": "calibration error", "brier": "Brier score"}
     for suffix, form in FORMS.items():
         if metric.endswith(suffix):
             base = metric.removesuffix(suffix)
             of = words.get(base, base)
             return form.format(of if of[:2].isupper() else of.lower())
     return words.get(metric, metric)
+
+
+def _of_clinical(metric: str) -> str:
+    """`clinical_f1_macro_5_uncertain_0` is macro clinical F1 (CheXpert's five), uncertain as absent."""
+    average, group, *rest = metric.removeprefix(_CLINICAL).split("_")
+    words = "clinical F1 by report" if average == "example" else f"{average} clinical F1"
+    words += f" ({GROUPS[group]})"
+    words += ", rare ones too" if "published" in rest else ""
+    return words + (", uncertain as absent" if "uncertain" in rest else "")
+
+
+def _named(key: Key) -> str:
+    return words_of(key.metric) if key.label is None else f"{words_of(key.metric)} of {key.label}"
 
 
 def _others(what: str, tests: Mapping[str, tuple[str, Difference]], found: Comparison) -> str:
@@ -103,13 +118,6 @@ def _others(what: str, tests: Mapping[str, tuple[str, Difference]], found: Compa
 def _few(names: list[str]) -> str:
     more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
     return ", ".join(names[:NAMED]) + more
-
-
-def _identical(found: Comparison) -> bool:
-    return all(
-        ours.scores == theirs.scores and ours.heads == theirs.heads and ours.images == theirs.images
-        for ours, theirs in zip(found.a.predictions, found.b.predictions, strict=True)
-    )
 
 
 def _cases(found: Comparison) -> str:

@@ -7,6 +7,7 @@ number, key and rule. Label names of chest tasks are brought to the one spelling
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
@@ -22,6 +23,7 @@ from medley.core.records import VIEWS, Prediction
 TASKS = ("chest_findings", "chest_report", "brain_report", "syndrome")
 GROUP_KEYS = ("sex", "age_years", "view", "source")
 _REQUIRED = ("case_id", "patient_id", "task")
+_HALF = re.compile("[\ud800-\udfff]")  # of a character: JSON can hold it, no file of text can
 _KEYS = tuple(field.name for field in fields(Prediction))
 
 
@@ -210,10 +212,8 @@ def _images(value: Any, chest: bool, where: str) -> tuple[dict[str, Any], ...]:
 
 
 def _sections(value: Any, where: str) -> dict[str, str]:
-    if isinstance(value, str):
-        return {"report": value}
-    sections = _object(value, where)
+    sections = {"report": value} if isinstance(value, str) else _object(value, where)
     for section, text in sections.items():
         if not isinstance(text, str):
             raise MedleyError(f"{where}: section '{section}' is {text!r:.60}; it must be a text")
-    return dict(sections)
+    return {section: _HALF.sub("\N{REPLACEMENT CHARACTER}", text) for section, text in sections.items()}

@@ -62,7 +62,8 @@ def score_auxiliary(
         bootstrap=bootstrap,
         seed=seed,
     )
-    ours = ("the protocol does not state", "intervals of")  # what the card of the reports says itself
+    # what the card of the reports says itself, or does not show
+    ours = ("the protocol does not state", "intervals of", "no subgroups", "subgroups by")
     return Auxiliary(
         metrics={f"{PREFIX}{name}": metric for name, metric in {**card.metrics, **beside.metrics}.items()},
         per_label={HEAD: card.per_label[FUSED]},

@@ -125,7 +125,7 @@ def report_statistics(
     reports, and where not one of them has a reference or a label.
     """
     predictions = one_task(predictions, TASK)
-    if not any(one.reference.values() or one.labels for one in predictions):
+    if not any(text.joined(one.reference) or one.labels for one in predictions):
         raise MedleyError("no report has a reference or a label to hold it against; give 'reference' or 'labels'")
     texts = {
         prefix: text.text_statistics(of.hypotheses, of.references, tokens=tokens, wordnet=wordnet, encoder=encoder)
@@ -181,7 +181,7 @@ def _remarks(predictions: Sequence[Prediction], texts: Mapping[str, TextStatisti
         remarks.append(f"{empty} of {n} references empty: {counted(n - empty, 'study')} in every {where}")
     with_labels = sum(any(value is not None for value in one.labels.values()) for one in predictions)
     if labels.truth == TEXT and with_labels:
-        some = f"{with_labels} of {counted(n, 'study')} with labels of a table, not all"
+        some = f"only {with_labels} of {counted(n, 'study')} have labels of a table"
         remarks.append(f"{some}: the truth of all is what the labeler reads in the references")
     for section in APART:
         if f"{section}/" in texts:

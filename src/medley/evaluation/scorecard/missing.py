@@ -30,8 +30,15 @@ def _of_metrics(card: Scorecard) -> Iterator[tuple[str, str]]:
         for group, scored in of.groups.items():
             named += [(f"{axis} {group}/{name}", metric) for name, metric in scored.metrics.items()]
     for name, metric in named:
-        if metric.value is None or metric.error:
+        if (metric.value is None or metric.error) and not _follows(card, name, metric):
             yield name, metric.error or "not defined"
+
+
+def _follows(card: Scorecard, name: str, metric: Metric) -> bool:
+    """Whether a report's floor lacks what the system lacks for the same reason, which is then said of the system."""
+    other, _, of = name.partition("/")
+    system = card.metrics.get(of) if other.removeprefix("minus_") in (*card.floors, *card.ceilings) else None
+    return system is not None and system.error == metric.error
 
 
 def _of_thresholds(card: Scorecard) -> Iterator[tuple[str, str]]:
@@ -89,4 +96,11 @@ def _shortly(names: Sequence[str]) -> str:
     places: dict[str, list[str]] = {}
     for place, metrics in of_place.items():
         places.setdefault(", ".join(metrics), []).append(place)
-    return "; ".join(f"{metrics} of {', '.join(of)}" if of != [""] else metrics for metrics, of in places.items())
+    return "; ".join(_placed(metrics, of) for metrics, of in places.items())
+
+
+def _placed(metrics: str, places: Sequence[str]) -> str:
+    named = ", ".join(place for place in places if place)
+    if "" not in places:
+        return f"{metrics} of {named}"
+    return f"{metrics} (also of {named})" if named else metrics

@@ -6,7 +6,7 @@ words are then named only where a floor is not beaten in them.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from medley.core.counts import counted
 from medley.evaluation.scorecard.card import Scorecard
@@ -44,6 +44,11 @@ FLOORS = {
         "the film adds nothing to the indication that these studies can show",
         "copying by the indication, without the film, does better",
     ),
+    "no_note": FloorWords(
+        "itself without the indication",
+        "the indication adds nothing that these studies can show",
+        "the indication makes it worse",
+    ),
     "black_images": FloorWords(
         "itself on black films", "its score does not come from the film", "the film makes it worse"
     ),
@@ -63,6 +68,7 @@ FLOORS = {
         "copying by the findings that it predicts does better than writing",
     ),
 }
+TELLING = ("black_images", "shuffled_images", "constant_normal", "most_frequent")  # in this order
 CEILINGS = {
     "nearest_reference": "the training report nearest to the true one",
     "nearest_true_findings": "the training report with the nearest true findings",
@@ -85,7 +91,7 @@ def report_headline(card: Scorecard) -> str:
     return " ".join(
         [
             f"{first}{f'; {laterality}' if laterality else ''}.",
-            *other_sentences(found, (WORSE, NOT_BEATEN)),
+            *_not_beaten(found),
             *beaten_sentence(found),
             *_elsewhere(card, found),
             *other_sentences(found, (UNDEFINED,)),
@@ -114,6 +120,18 @@ def words_of(name: str) -> str:
     if name in FLOORS:
         return FLOORS[name].words
     return CEILINGS.get(name, name.replace("_", " "))
+
+
+def _not_beaten(found: Sequence[Verdict]) -> list[str]:
+    """The floors that are above the system, those that it is not above, and what follows: of the most telling one."""
+    sentences = []
+    for state, words in ((WORSE, "By more than its interval it is worse than"), (NOT_BEATEN, "It does not beat")):
+        if named := [f"{of.words} ({number(of.value or 0)})" for of in found if of.state == state]:
+            sentences.append(f"{words} {listed(named)}.")
+    unbeaten = {of.floor: of for of in found if of.state in (WORSE, NOT_BEATEN) and of.meaning}
+    if telling := next((unbeaten[floor] for floor in (*TELLING, *unbeaten) if floor in unbeaten), None):
+        sentences.append(f"So {telling.meaning}.")
+    return sentences
 
 
 def _elsewhere(card: Scorecard, found: list[Verdict]) -> list[str]:

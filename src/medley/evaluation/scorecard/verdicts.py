@@ -64,8 +64,23 @@ def beaten_sentence(found: Sequence[Verdict]) -> list[str]:
 
 
 def other_sentences(found: Sequence[Verdict], states: Sequence[str] = (NOT_BEATEN, WORSE, UNDEFINED)) -> list[str]:
-    """A sentence on each floor of these states, in their order."""
-    return [verdict.sentence for state in states for verdict in found if verdict.state == state]
+    """A sentence on each floor of these states, in their order; one on those of which the same follows."""
+    sentences = []
+    for state in states:
+        alike: dict[str, list[Verdict]] = {}
+        for verdict in found:
+            if verdict.state == state:
+                alike.setdefault(verdict.meaning or verdict.floor, []).append(verdict)
+        sentences += [_of_all(group) if len(group) > 1 else group[0].sentence for group in alike.values()]
+    return sentences
+
+
+def _of_all(group: Sequence[Verdict]) -> str:
+    """Floors of one state of which the same follows; each has a value and a difference."""
+    words = [f"{of.words} ({number(of.value or 0)}; difference {said(of.above, '+')})" for of in group]
+    how = "By more than its interval it is worse than" if group[0].state == WORSE else "It does not beat"
+    chance = "" if group[0].state == WORSE else ", which may be chance"
+    return f"{how} {listed(words)}{chance}, so {group[0].meaning}."
 
 
 def listed(words: Sequence[str]) -> str:

@@ -20,8 +20,9 @@ from medley.core.records import Study
 from medley.data.preprocess.geometry import place
 from medley.explain import reading, score
 from medley.explain.lesions import Lesion, lesions_of, parts_of
-from medley.explain.reading import Look, SentenceRead, WordRead
+from medley.explain.reading import Look, SentenceRead
 from medley.serving.explaining.cases import KnownCase
+from medley.serving.explaining.sentences import sentences_of
 from medley.serving.predictor import Predictor, Request
 from medley.serving.schemas import ReadFilm
 
@@ -140,7 +141,7 @@ def _reading(
         case_id=study.case.case_id,
         films=films,
         looks=_looks(predictor, scores, maps_QVhw, films, known),
-        sentences=_sentences(predictor, output, maps_QVhw),
+        sentences=sentences_of(predictor, output, [len(films)])[0],
         gate=float(output.gate_B[0]),
         known=tuple(known),
     )
@@ -180,31 +181,3 @@ def _held(map_hw: np.ndarray, lesion: Lesion, film: ReadFilm) -> dict[str, float
     mask = lesion.on_square(place(original.height, original.width, score.SQUARE_PX))
     measured = score.measure(score.read_maps([map_hw]), score.marks([("", "", lesion.label, mask)]), SINGLE_CUT)
     return {name: float(measured[name][0, 0]) for name in ("pointing_game", "iou")}
-
-
-def _sentences(predictor: Predictor, output: Any, maps_QVhw: np.ndarray) -> tuple[SentenceRead, ...]:
-    model: Any = predictor.model
-    words = predictor.processor.words  # type: ignore[attr-defined]
-    memory, is_memory = output.memory_BMD, output.is_memory_BM
-    said = words.say(model.decoder, memory, is_memory, model.config.beams)[0]
-    report = words.report(said)
-    looked_KQ = output.looked()[0].float().cpu().numpy()
-    # the step that says a word stands one before it in the row
-    reads_TM = model.decoder.reads(memory, is_memory, [said.row])[0].cpu().numpy()
-    maps_TVhw = reading.where_read(reads_TM, looked_KQ, maps_QVhw)
-    pooled = slice(1, 1 + len(looked_KQ))
-    found = []
-    for section, span in said.spans.items():
-        own = said.row[span]
-        for run, sure in zip(words.sentences(own), report.confidence.get(section, ()), strict=False):
-            first = span.start - 1 + run.start
-            read, maps = [], []
-            for text, pieces in words.whole_words(own[run]):
-                said_at = slice(first + pieces.start, first + pieces.stop)
-                mean_M = reads_TM[said_at].mean(0)
-                note = float(mean_M[pooled.stop :].sum())
-                read.append(WordRead(text, float(mean_M[0]), tuple(mean_M[pooled].tolist()), note))
-                maps.append(maps_TVhw[said_at].mean(0))
-            text = words.text(own[run])
-            found.append(SentenceRead(section, text, sure, tuple(read), tuple(np.mean(maps, axis=0))))
-    return tuple(found)

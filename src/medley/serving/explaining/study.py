@@ -42,9 +42,7 @@ class Explanation:
     threshold: float | None
     films: tuple[ReadFilm, ...]
     maps: tuple[np.ndarray, ...]
-    words: (
-        Mapping[str, float] | None
-    )  # word -> what it adds to the log-odds; None where no finding was read from a note
+    words: Mapping[str, float] | None  # word -> what it adds to the log-odds; None where the findings read no note
     note: WordShares | None
     unread: tuple[str, ...] = ()  # why other films of the study are not among `films`
 

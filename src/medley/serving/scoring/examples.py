@@ -36,7 +36,7 @@ def marked_examples(
 
 def _words(predictor: Predictor, marked: Marked, p: int) -> str:
     study, label = marked.studies[marked.study_of[p]], marked.lesions.labels[p]
-    [prediction] = predictor.predictions([study])
+    [prediction] = predictor.predictions([study], write=False)
     said = f"said {100 * prediction.scores[label]:.0f} %"
     return f"{label} ({said}), case {study.case.case_id}: in colour where it looked, outlined where the finding is."
 

@@ -10,7 +10,8 @@ import dataclasses
 from collections.abc import Sequence
 
 from medley.core.counts import counted
-from medley.core.records import Prediction
+from medley.core.errors import MedleyError
+from medley.core.records import Prediction, target_sections
 from medley.data.source import Source
 from medley.evaluation.floors.paired import paired_floors
 from medley.evaluation.reports.auxiliary import PREFIX
@@ -18,6 +19,7 @@ from medley.evaluation.reports.scorecard import chest_report_scorecard
 from medley.serving.consistency import Flag, flags_of, rates
 from medley.serving.explaining.anatomy import score_anatomy
 from medley.serving.explaining.run import score_run
+from medley.serving.explaining.sentences import score_sentences
 from medley.serving.predictor import Predictor
 from medley.serving.scoring.model_floors import model_floors
 from medley.serving.scoring.parts import Tick, predict_part
@@ -31,6 +33,7 @@ def evaluate_reports(asked: Asked, tick: Tick) -> Scored:
     and on another patient's films; of the findings beside the report also what thumbnails alone tell. Ceilings:
     neighbours by the true report and by the true findings."""
     predictor, source, part, own = asked.predictor, asked.source, asked.part, asked.own
+    _check_truth(source, part)
     predictions, flags = _checked(predictor, predict_part(predictor, source, part, tick))
     floors, absent = model_floors(predictor, source, part, tick)
     copied = report_floors(predictor, own, source, part, predictions, tick)
@@ -43,7 +46,9 @@ def evaluate_reports(asked: Asked, tick: Tick) -> Scored:
     resamples = asked.resampled["bootstrap"]
     explained = score_run(predictor, source, part, own=own, resamples=resamples, tick=tick)
     anatomy = score_anatomy(predictor, source, part, own=own, resamples=resamples, tick=tick)
-    card = with_explanations(with_explanations(card, explained), anatomy)
+    sentences = score_sentences(predictor, source, part, resamples=resamples, tick=tick)
+    for looked in (explained, anatomy, sentences):
+        card = with_explanations(card, looked)
     card = dataclasses.replace(
         card,
         metrics={**card.metrics, **{f"{PREFIX}{name}": metric for name, metric in of_probes.items()}},
@@ -51,6 +56,14 @@ def evaluate_reports(asked: Asked, tick: Tick) -> Scored:
         warnings=(*card.warnings, *_more_films(predictor, source, part)),
     )
     return write_scored(asked, card, predictions, explained)
+
+
+def _check_truth(source: Source, part: str) -> None:
+    """Raises MedleyError where nothing is known that a report could be held against, before one is written."""
+    for case in source.parts[part]:
+        if target_sections(case) or any(value is not None for value in source.known_labels(case).values()):
+            return
+    raise MedleyError(f"{source.table.path}: no study of the part '{part}' has a report or labels to score against")
 
 
 def _checked(

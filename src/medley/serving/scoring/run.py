@@ -89,7 +89,7 @@ def evaluate_run(
     before anything is predicted where `out` cannot be written.
     """
     check_controls(predictor, controls)
-    check_writable(out)
+    check_writable(out / "scorecard.json")
     asked = Asked(predictor, source, part, out, command, own)
     if predictor.writes:
         return evaluate_reports(asked, tick)
