@@ -43,9 +43,7 @@ def writes(monkeypatch):
 
 
 def test_a_sentence_read_where_its_lesion_lies_beats_the_rest_of_its_report(predictor, source, writes):
-    writes(
-        ("There is a rib fracture.", 8, 4), ("No pulmonary edema.", 1, 10)
-    )
+    writes(("There is a rib fracture.", 8, 4), ("No pulmonary edema.", 1, 10))
     found = score_sentences(predictor, source, "test", resamples=40)
     assert found.metrics["sentences/pointing_game"].value == 1
     assert found.metrics["trained_minus_other_sentences/sentences/pointing_game"].value == 1
