@@ -66,7 +66,7 @@ def test_every_script_is_bash_and_asks_for_what_was_said(jobs, recipe_file, tmp_
     for line in ("nodes=2", "ntasks-per-node=4", "gpus-per-node=4", "time=2-12:00:00", "mem=32G", "partition=gpu"):
         assert f"#SBATCH --{line}\n" in all_of
     assert {"#SBATCH --requeue", "#SBATCH --signal=B:USR1@300", "#SBATCH --account=lab"} <= set(all_of.splitlines())
-    assert "\nsrun --kill-on-bad-exit=1 " in all_of
+    assert "\nsrun --cpus-per-task=4 --kill-on-bad-exit=1 " in all_of
     assert load_recipe(tmp_path / "many/recipe.yaml").trainer.strategy == "ddp"
     evaluate = (tmp_path / "many/evaluate.sbatch").read_text()
     assert "#SBATCH --gpus-per-node=1\n" in evaluate
@@ -142,7 +142,8 @@ def test_bad_input_is_one_line_and_writes_nothing(medley, recipe_file, tmp_path)
     out = tmp_path / "jobs"
     assert "none.yaml does not exist" in refused(tmp_path / "none.yaml", "--out", out)
     assert "no stage 'jiont'; did you mean 'joint'" in refused(recipe_file, "--out", out, "--set", "stages.jiont={}")
-    assert "--time 'a day': minutes" in refused(recipe_file, "--out", out, "--time", "a day")
+    assert "--time 'a day': HH:MM:SS" in refused(recipe_file, "--out", out, "--time", "a day")
+    assert "at least 10 minutes" in refused(recipe_file, "--out", out, "--time", "00:05:00")
     assert "--partition 'a b': a name" in refused(recipe_file, "--out", out, "--partition", "a b")
     assert "--memory '64 GB'" in refused(recipe_file, "--out", out, "--memory", "64 GB")
     assert not out.exists()

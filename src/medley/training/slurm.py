@@ -30,7 +30,7 @@ from medley.training.checkpoint import STATE, stage_folder
 from medley.training.recipe import Recipe, TrainerConfig
 
 NOTICE_S = 300  # before its limit a job is told to save its state: a step and its dev evaluation must be over by then
-_TIME = r"\d+(:[0-5]?\d){0,2}|\d+-\d+(:[0-5]?\d){0,2}"
+_TIME = r"(?:(\d+)-)?(\d+):([0-5]\d):([0-5]\d)"
 _MEMORY = r"\d+[KMGT]?"
 _NAME = r"[\w.,@:+-]+"
 
@@ -48,7 +48,7 @@ class Resources:
     def check(self) -> None:
         """Raises MedleyError for what Slurm would refuse, or read as something else."""
         rules = (
-            ("time", self.time, _TIME, "minutes, HH:MM:SS or D-HH:MM:SS"),
+            ("time", self.time, _TIME, "HH:MM:SS or D-HH:MM:SS"),
             ("memory", self.memory, _MEMORY, "a number with K, M, G or T, e.g. 64G"),
             ("partition", self.partition, _NAME, "a name without spaces"),
             ("account", self.account, _NAME, "a name without spaces"),
@@ -56,6 +56,12 @@ class Resources:
         for name, value, rule, words in rules:
             if value is not None and not re.fullmatch(rule, value):
                 raise MedleyError(f"--{name} {value!r}: {words} is needed")
+        found = re.fullmatch(_TIME, self.time)
+        assert found is not None
+        days, hours, minutes, seconds = (int(part or 0) for part in found.groups())
+        if ((days * 24 + hours) * 60 + minutes) * 60 + seconds < 2 * NOTICE_S:
+            least = f"at least {2 * NOTICE_S // 60} minutes, as a job begins to end {NOTICE_S // 60} minutes before"
+            raise MedleyError(f"--time {self.time}: {least}; it would go back into the queue for ever")
 
 
 def write_jobs(recipe: Recipe, name: str, out: Path, run: Path, resources: Resources) -> list[Path]:
@@ -66,6 +72,7 @@ def write_jobs(recipe: Recipe, name: str, out: Path, run: Path, resources: Resou
     resources.check()
     out, run = out.resolve(), run.resolve()
     several = recipe.trainer.devices * recipe.trainer.nodes > 1
+    starter = f"srun --cpus-per-task={resources.cpus} --kill-on-bad-exit=1 " if several else ""
     if several:  # Slurm starts the processes
         trainer = recipe.trainer.model_copy(update={"strategy": "ddp"})
         recipe = recipe.model_copy(update={"trainer": trainer})
@@ -75,7 +82,7 @@ def write_jobs(recipe: Recipe, name: str, out: Path, run: Path, resources: Resou
     scripts = {}
     for folder, only in [*zip(numbered, recipe.stages, strict=True), (numbered[-1], None)]:
         job = folder.name if only else "all"
-        body = _train(out, run, folder, several, ["--stage", only] if only else [])
+        body = _train(out, run, folder, starter, ["--stage", only] if only else [])
         scripts[f"{job}.sbatch"] = head(f"{name}-{job}", recipe.trainer, comes_back) + body
     alone = recipe.trainer.model_copy(update={"devices": 1, "nodes": 1})
     scripts["evaluate.sbatch"] = head(f"{name}-evaluate", alone, []) + f"exec {_medley('evaluate', run)}\n"
@@ -131,7 +138,7 @@ def _medley(*arguments: object) -> str:
     return shlex.join([sys.executable, "-m", "medley.cli.main", *(str(argument) for argument in arguments)])
 
 
-def _train(out: Path, run: Path, last: Path, several: bool, stage: Sequence[str]) -> str:
+def _train(out: Path, run: Path, last: Path, starter: str, stage: Sequence[str]) -> str:
     """The body of a job that trains; `last` is the folder of the stage that it ends with."""
     call = _medley("train", out / "recipe.yaml", "--out", run, *stage)
     return f"""set -uo pipefail
@@ -150,7 +157,7 @@ again() {{
 }}
 trap again USR1
 
-{"srun --kill-on-bad-exit=1 " if several else ""}{call} "${{resume[@]}}" &
+{starter}{call} "${{resume[@]}}" &
 work=$!
 wait "$work"
 code=$?
