@@ -127,6 +127,18 @@ def test_a_sentence_is_the_mean_of_its_words():
     assert (one.whole, one.note, one.found) == pytest.approx((0.3, 0.2, 0.5))
 
 
+def test_a_sentence_names_what_it_read_more_than_the_rest_of_its_report():
+    """Both read most of the spine, which is no news; what differs is."""
+    first, second = sentence("Edema."), sentence("Mass.")
+    first = replace(first, queries={"spine": 0.5, "Edema": 0.3, "Lung Lesion": 0.1, "heart": 0.1})
+    second = replace(second, queries={"spine": 0.5, "Edema": 0.1, "Lung Lesion": 0.3, "heart": 0.1})
+    written = [text.get_text() for text in report_page([film()], [first, second], "a case", 1.0).texts]
+    assert any(text.startswith("Edema 30% (else 10%)\n") for text in written)
+    assert any(text.startswith("Lung Lesion 30% (else 10%)\n") for text in written)
+    alone = [text.get_text() for text in report_page([film()], [first], "a case", None).texts]
+    assert "spine 50%\nEdema 30%\nLung Lesion 10%" in alone
+
+
 def test_the_pages_of_a_report_hold_every_sentence_and_every_word(tmp_path):
     sentences = [sentence("The heart costs $5 and $6."), sentence("No " + "very long " * 70 + "edema.", note=0.2)]
     page = report_page([film()], sentences, "a case", 0.5)
@@ -135,7 +147,7 @@ def test_the_pages_of_a_report_hold_every_sentence_and_every_word(tmp_path):
     assert written.replace("\n", " ").count("very long") == 70, "a sentence is not cut"
     assert "0.50 alike" in written
     assert "indication 20%" in written
-    assert "Edema 50%\nleft lung 20%\nspine 4%" in written
+    assert "Edema 50% (else 50%)" in written
     table = words_page(sentences, "a case")
     names = [label.get_text() for label in table.axes[0].get_xticklabels()]
     assert names == ["whole film", "pooled 1", "pooled 2", "indication"]

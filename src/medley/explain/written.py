@@ -6,7 +6,7 @@ The colour scale is that of `looks`: even shares, here of what a sentence read o
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -20,7 +20,7 @@ _LETTERS = 15.5  # of 8 points, an inch
 _LINE = 0.145  # inches from line to line
 _SMALL = 0.13  # the same where letters are small
 _MOST = 3  # queries that are named
-_HEAD = 1.1
+_HEAD = 1.15
 
 
 def report_page(films: Sequence[Film], sentences: Sequence[SentenceRead], title: str, likeness: float | None):
@@ -37,8 +37,10 @@ def report_page(films: Sequence[Film], sentences: Sequence[SentenceRead], title:
     write_at(figure, MARGIN, 0.06, title, 9)
     write_at(figure, MARGIN, 0.28, _told(likeness), 6.8, "#444444")
     top = _HEAD
-    for one, some, height in zip(sentences, lines, tall, strict=True):
-        _sentence(figure, (MARGIN, top, beside), one, some)
+    for number, (one, some, height) in enumerate(zip(sentences, lines, tall, strict=True)):
+        others = [*sentences[:number], *sentences[number + 1 :]]
+        elsewhere = {name: float(np.mean([other.queries[name] for other in others])) for name in one.queries if others}
+        _sentence(figure, (MARGIN, top, beside), one, some, elsewhere)
         total = max(sum(float(map_hw.sum()) for map_hw in one.maps), 1e-12)
         left = MARGIN + beside + GAP
         for film, shares_hw, map_hw in zip(films, in_even_shares(one.maps), one.maps, strict=True):
@@ -56,15 +58,22 @@ def _told(likeness: float | None) -> str:
     told = (
         "Where each sentence was read: the attention of its words to what the queries found, and of the queries to the "
         "film, multiplied. It shows ways that were open, and proves no cause; what was read of the whole film has no "
-        "place. Below each bar: the queries that were read most."
+        "place. Below each bar: the queries that were read most above what the report's other sentences read of them."
     )
     if likeness is not None:
         told += f" The maps of the sentences are {likeness:.2f} alike (1: the same map for every sentence)."
     return "\n".join(textwrap.wrap(told, 84))
 
 
-def _sentence(figure, corner: tuple[float, float, float], one: SentenceRead, lines: Sequence[str]) -> None:
-    """The text, and a bar of what the steps that said it read, from the corner (left, top, width) on."""
+def _sentence(
+    figure,
+    corner: tuple[float, float, float],
+    one: SentenceRead,
+    lines: Sequence[str],
+    elsewhere: Mapping[str, float],
+) -> None:
+    """The text, and a bar of what the steps that said it read, from the corner (left, top, width) on. `elsewhere` is
+    what the other sentences read of each query; empty where there is none."""
     left, top, width = corner
     write_at(figure, left, top, f"{one.section}, confidence {one.confidence:.2f}", 6.8, "#555555")
     write_at(figure, left, top + 0.14, "\n".join(lines), 8)
@@ -80,8 +89,9 @@ def _sentence(figure, corner: tuple[float, float, float], one: SentenceRead, lin
             corner_of = (left + said % 2 * 0.9, under + 0.12 + said // 2 * _SMALL)
             write_at(figure, *corner_of, f"{what} {share:.0%}", 6.5, colour)
             said += 1
-    most = sorted(one.queries, key=lambda name: -one.queries[name])[:_MOST]
-    told = "\n".join(f"{name} {one.queries[name]:.0%}" for name in most)
+    most = sorted(one.queries, key=lambda name: elsewhere.get(name, 0.0) - one.queries[name])[:_MOST]
+    rest = {name: f" (else {elsewhere[name]:.0%})" if elsewhere else "" for name in most}
+    told = "\n".join(f"{name} {one.queries[name]:.0%}{rest[name]}" for name in most)
     write_at(figure, left, under + 0.12 + (said + 1) // 2 * _SMALL, told, 6.5, "#555555")
 
 
