@@ -127,6 +127,9 @@ def main() -> None:
     parser.add_argument("cases", type=Path)
     parser.add_argument("splits", type=Path)
     parser.add_argument("--part", default="test", choices=("dev", "test"))
+    parser.add_argument(
+        "--no-copies", action="store_true", help="no training report that is word for word a scored one"
+    )
     parser.add_argument("--bootstrap", type=int, default=1000)
     parser.add_argument("--wordnet", type=Path, help="METEOR too: a folder that `medley doctor --wordnet` made")
     parser.add_argument("--out", type=Path)
@@ -135,8 +138,11 @@ def main() -> None:
     manifest = read_splits(options.splits, table)
     cases, train = table.pick(manifest.parts[options.part]), table.pick(manifest.parts["train"])
     whole = {join_sections(target_sections(case)) for case in train}
-    known = sum(join_sections(target_sections(case)) in whole for case in cases)
-    print(f"{len(cases)} studies of {options.part}, {len(train)} of train; {known} stand there word for word")
+    known = [text for case in cases if (text := join_sections(target_sections(case))) in whole]
+    print(f"{len(cases)} studies of {options.part}, {len(train)} of train; {len(known)} stand there word for word")
+    if options.no_copies:
+        train = [case for case in train if join_sections(target_sections(case)) not in known]
+        print(f"without them {len(train)} of train")
     content: dict[str, object] = {}
     with threadpool_limits(1):
         for target, sections in TARGETS.items():

@@ -168,7 +168,7 @@ def _save_reading(one: Reading, out: Path, number: int, group: int) -> dict[str,
         pages["words"] = words_page(one.sentences, one.case_id)
     for name, figure in pages.items():
         with whole_file(out / f"{base}{name}.png") as temporary:
-            figure.savefig(temporary, format="png", dpi=140)
+            figure.savefig(temporary, format="png", dpi=190)
     with whole_file(out / f"{base}reading.npz") as temporary, temporary.open("wb") as file:
         np.savez_compressed(file, **one.arrays())  # type: ignore[arg-type]
     return {"pictures": [f"{base}{name}.png" for name in pages], "maps": f"{base}reading.npz"}

@@ -16,13 +16,14 @@ from medley.explain.attention import upsample
 from medley.explain.reading import Look, in_even_shares
 from medley.explain.render import cropped, show_film
 
-WIDTH, MARGIN, GAP = 6.2, 0.1, 0.08  # inches of every page
-BAR = 0.62  # inches that the colour scale takes
+WIDTH, MARGIN, GAP = 4.6, 0.08, 0.07  # inches of every page: as wide as a phone, 7 points can be read
+BAR = 0.85  # inches that the colour scale takes
 _MOST = 32  # even shares at the end of the scale
 _COLOURS = "inferno"
 _OUTLINE = "#56b4e9"
-_COLUMNS = 4  # panels a row
-_HEADING, _TITLE, _BELOW = 0.28, 0.42, 0.17
+_ACROSS = {1: 3, 2: 2}  # films of a study -> looks a row
+_PANEL_PX = 320  # more are not seen
+_HEADING, _TITLE, _BELOW = 0.28, 0.46, 0.18
 
 
 def place_at(figure, left: float, top: float, width: float, height: float):
@@ -46,12 +47,14 @@ def height_of(film: Film, width: float) -> float:
 
 def draw_shares(place, film: Film, shares_hw: np.ndarray, mask_px: np.ndarray | None = None) -> None:
     """The film in the axes `place`, what places of it got in even shares, and the outline of a mask [px, px]."""
-    show_film(place, film)
-    shares = np.clip(cropped(film, upsample(shares_hw, film.placement.px) * float(shares_hw.max())), 1, _MOST)
-    strength = np.log(shares) / np.log(_MOST)
+    step = max(1, film.placement.px // _PANEL_PX)
+    show_film(place, film, step)
+    shares = cropped(film, upsample(shares_hw, film.placement.px) * float(shares_hw.max()))[::step, ::step]
+    strength = np.log(np.clip(shares, 1, _MOST)) / np.log(_MOST)
     place.imshow(shares, cmap=_COLOURS, norm=_scale(), alpha=0.85 * strength**0.6)
     if mask_px is not None:
-        place.contour(cropped(film, mask_px.astype(float)), levels=[0.5], colors=_OUTLINE, linewidths=0.9)
+        mask = cropped(film, mask_px.astype(float))[::step, ::step]
+        place.contour(mask, levels=[0.5], colors=_OUTLINE, linewidths=0.9)
 
 
 def _scale():
@@ -71,10 +74,10 @@ def draw_bar(figure, top: float, outlined: bool = False) -> None:
     bar.ax.minorticks_off()
     bar.ax.get_xticklabels()[0].set_ha("left")
     bar.ax.get_xticklabels()[-1].set_ha("right")
-    told = "attention in even shares (1×: what each place gets where nothing is preferred; below it nothing is drawn)"
+    told = "attention in even shares; 1×: what each place gets where nothing is preferred;\nbelow it nothing is drawn"
     if outlined:
-        told += "\noutline: where it is known to lie; IoU: of the map cut at half of its range"
-    write_at(figure, MARGIN, top + 0.3, told, 5.8)
+        told += "; outline: where it is known to lie;\nIoU: of the map cut at half of its range"
+    write_at(figure, MARGIN, top + 0.3, told, 6.5)
 
 
 def looks_page(films: Sequence[Film], looks: Sequence[Look], masks: Sequence[Mapping[str, np.ndarray]], title: str):
@@ -84,9 +87,9 @@ def looks_page(films: Sequence[Film], looks: Sequence[Look], masks: Sequence[Map
 
     groups = {
         "Findings, most probable first": [look for look in looks if look.probability is not None],
-        "Other queries: parts of the chest, or no name": [look for look in looks if look.probability is None],
+        "The other queries": [look for look in looks if look.probability is None],
     }
-    across = max(1, _COLUMNS // len(films))  # looks a row
+    across = _ACROSS.get(len(films), 1)
     columns = across * len(films)
     panel = (WIDTH - 2 * MARGIN - (columns - 1) * GAP) / columns
     tall = max(height_of(film, panel) for film in films) + (_BELOW if len(films) > 1 else 0.04)
@@ -116,13 +119,13 @@ def _look(
 ) -> None:
     """One look on all films, in panels of the same width from the corner (left, top, width) on."""
     left, top, panel = corner
-    write_at(figure, left, top + 0.03, _told(look), 6.3)
+    write_at(figure, left, top + 0.03, _told(look), 6.8)
     shown = zip(films, in_even_shares(look.maps), look.of_films, masks, strict=True)
     for film, shares_hw, share, known in shown:
         place = place_at(figure, left, top + _TITLE, panel, height_of(film, panel))
         draw_shares(place, film, shares_hw, known.get(look.name))
         if len(films) > 1:
-            write_at(figure, left, top + _TITLE + height_of(film, panel) + 0.02, f"{film.view} {share:.0%}", 6)
+            write_at(figure, left, top + _TITLE + height_of(film, panel) + 0.02, f"{film.view} {share:.0%}", 6.5)
         left += panel + GAP
 
 

@@ -15,34 +15,38 @@ from medley.explain.looks import BAR, GAP, MARGIN, WIDTH, draw_bar, draw_shares,
 from medley.explain.reading import SentenceRead, in_even_shares
 from medley.explain.render import BLUE, GREY, ORANGE
 
-_PARTS = (("whole film", ORANGE), ("pooled tokens", BLUE), ("indication", GREY))
+_PARTS = (("whole film", ORANGE), ("pooled", BLUE), ("indication", GREY))
 _LETTERS = 15.5  # of 8 points, an inch
-_LINES = 7
-_HEAD = 0.85
+_LINE = 0.145  # inches from line to line
+_HEAD = 1.0
 
 
 def report_page(films: Sequence[Film], sentences: Sequence[SentenceRead], title: str, likeness: float | None):
     """A figure with a row a sentence: its words, what it read of each kind of memory token, where on each film."""
     from matplotlib.figure import Figure
 
-    panel = 1.75 if len(films) == 1 else 1.45
-    tall = max(1.25, *(height_of(film, panel) + (0.17 if len(films) > 1 else 0) for film in films)) + 0.12
-    figure = Figure(figsize=(WIDTH, _HEAD + tall * len(sentences) + BAR))
-    write_at(figure, MARGIN, 0.06, title, 9)
-    write_at(figure, MARGIN, 0.3, _told(likeness), 6.8, "#444444")
+    panel = 1.45 if len(films) == 1 else 1.15
     beside = WIDTH - 2 * MARGIN - len(films) * (panel + GAP)
-    for number, one in enumerate(sentences):
-        top = _HEAD + number * tall
-        _sentence(figure, (MARGIN, top, beside), one)
+    below = 0.17 if len(films) > 1 else 0.0
+    least = max(height_of(film, panel) for film in films) + below
+    lines = [textwrap.wrap(one.text, int(beside * _LETTERS)) for one in sentences]
+    tall = [max(least, 0.65 + _LINE * len(some)) + 0.12 for some in lines]
+    figure = Figure(figsize=(WIDTH, _HEAD + sum(tall) + BAR))
+    write_at(figure, MARGIN, 0.06, title, 9)
+    write_at(figure, MARGIN, 0.28, _told(likeness), 6.8, "#444444")
+    top = _HEAD
+    for one, some, height in zip(sentences, lines, tall, strict=True):
+        _sentence(figure, (MARGIN, top, beside), one, some)
         total = max(sum(float(map_hw.sum()) for map_hw in one.maps), 1e-12)
         left = MARGIN + beside + GAP
         for film, shares_hw, map_hw in zip(films, in_even_shares(one.maps), one.maps, strict=True):
             draw_shares(place_at(figure, left, top, panel, height_of(film, panel)), film, shares_hw)
             if len(films) > 1:
                 share = f"{film.view} {float(map_hw.sum()) / total:.0%}"
-                write_at(figure, left, top + height_of(film, panel) + 0.02, share, 6)
+                write_at(figure, left, top + height_of(film, panel) + 0.02, share, 6.5)
             left += panel + GAP
-    draw_bar(figure, _HEAD + tall * len(sentences))
+        top += height
+    draw_bar(figure, top)
     return figure
 
 
@@ -54,17 +58,15 @@ def _told(likeness: float | None) -> str:
     )
     if likeness is not None:
         told += f" The maps of the sentences are {likeness:.2f} alike (1: the same map for every sentence)."
-    return "\n".join(textwrap.wrap(told, 112))
+    return "\n".join(textwrap.wrap(told, 84))
 
 
-def _sentence(figure, corner: tuple[float, float, float], one: SentenceRead) -> None:
+def _sentence(figure, corner: tuple[float, float, float], one: SentenceRead, lines: Sequence[str]) -> None:
     """The text, and a bar of what the steps that said it read, from the corner (left, top, width) on."""
     left, top, width = corner
-    lines = textwrap.wrap(one.text, int(width * _LETTERS))
-    kept = lines[:_LINES] + (["…"] if len(lines) > _LINES else [])
-    write_at(figure, left, top, f"{one.section}, confidence {one.confidence:.2f}", 6.3, "#555555")
-    write_at(figure, left, top + 0.14, "\n".join(kept), 8)
-    under = top + 0.2 + 0.14 * len(kept)
+    write_at(figure, left, top, f"{one.section}, confidence {one.confidence:.2f}", 6.8, "#555555")
+    write_at(figure, left, top + 0.14, "\n".join(lines), 8)
+    under = top + 0.19 + _LINE * len(lines)
     place = place_at(figure, left, under, width - 0.1, 0.09)
     place.set(xlim=(0, 1), ylim=(-0.5, 0.5))
     place.set_axis_off()
@@ -75,7 +77,7 @@ def _sentence(figure, corner: tuple[float, float, float], one: SentenceRead) -> 
         if share > 0:
             said.append((f"{what} {share:.0%}", colour))
     for number, (text, colour) in enumerate(said):
-        write_at(figure, left + number * 0.95, under + 0.12, text, 6, colour)
+        write_at(figure, left + number % 2 * 0.9, under + 0.12 + number // 2 * 0.12, text, 6.5, colour)
 
 
 def words_page(sentences: Sequence[SentenceRead], title: str):
@@ -90,7 +92,7 @@ def words_page(sentences: Sequence[SentenceRead], title: str):
     noted = any(word.note for word in words)
     table_WM = np.array([[word.whole, *word.pooled, *([word.note] if noted else [])] for word in words])
     names = ["whole film", *(f"pooled {k}" for k in range(1, len(words[0].pooled) + 1)), *(["indication"] * noted)]
-    row, head, side = 0.165, 1.05, 1.25
+    row, head, side = 0.16, 1.1, 1.15
     figure = Figure(figsize=(WIDTH, head + row * len(words) + BAR))
     write_at(figure, MARGIN, 0.06, title, 9)
     write_at(

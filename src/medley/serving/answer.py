@@ -10,7 +10,6 @@ import numpy as np
 from medley.core.labels import NO_FINDING
 from medley.core.records import Evidence, Film, Prediction
 from medley.evaluation.fitted.calibration import Calibration
-from medley.evaluation.fitted.thresholds import Thresholds
 from medley.explain.attention import salience
 from medley.serving.consistency import flags_of
 from medley.serving.reasoning import UNLIKELY, band_of, differential, gather_evidence
@@ -26,14 +25,14 @@ def make_answer(
     prediction: Prediction,
     films: Sequence[ReadFilm],
     evidence: Evidence,
-    thresholds: Thresholds | None,
+    cuts: Mapping[str, float | None],
     calibration: Calibration | None,
     has_note: bool,
     model: Mapping[str, Any],
     remarks: Sequence[str],
 ) -> Answer:
-    """The Answer of one study. `model` says where the answer comes from; `remarks` are warnings of the reading."""
-    cuts = {label: thresholds.of("fused", label)[0] if thresholds else None for label in prediction.scores}
+    """The Answer of one study. `cuts` are the labels' thresholds; `model` says where the answer comes from; `remarks`
+    are warnings of the reading."""
     bands = {label: band_of(p, cuts[label]) for label, p in prediction.scores.items()}
     named = [label for label, band in bands.items() if band != UNLIKELY and label != NO_FINDING]
     findings = gather_evidence(

@@ -222,7 +222,7 @@ class Predictor:
         if self.thresholds is None:
             remarks.append(self.unfitted)
         pooled, has_note = Evidence(maps, evidence[0].words), opened.note is not None and self.reads_notes
-        answer = make_answer(whole, films, pooled, self.thresholds, self.calibration, has_note, self.facts, remarks)
+        answer = make_answer(whole, films, pooled, self.cuts, self.calibration, has_note, self.facts, remarks)
         return replace(answer, unread=opened.unread)
 
     @torch.inference_mode()

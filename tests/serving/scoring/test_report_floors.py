@@ -118,6 +118,18 @@ def test_without_the_data_of_the_training_only_the_constant_is_left_and_why_is_s
     assert set(found.absent.values()) == {"the data of the training are not at hand"}
 
 
+def test_the_indication_is_copied_by_though_the_model_reads_no_notes(asked, made):
+    predictor, source, predictions = asked
+    deaf = replace(source, notes={})
+    found = report_floors(predictor, deaf, deaf, "test", predictions)
+    assert findings(found.floors["nearest_text"]) == findings(made.floors["nearest_text"])
+    mute = {"train": [replace(case, text=target_sections(case)) for case in source.parts["train"]]}
+    silent = replace(deaf)
+    silent.__dict__["parts"] = {**source.parts, **mute}
+    said = report_floors(predictor, silent, deaf, "test", predictions).absent["nearest_text"]
+    assert said == "no training study has an indication or another note"
+
+
 def test_a_patient_who_was_trained_on_is_not_copied_from(asked):
     predictor, source, _ = asked
     trained = scoring.predict_part(predictor, source, "train", write=False)

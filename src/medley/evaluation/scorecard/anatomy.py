@@ -33,6 +33,8 @@ def anatomy_section(card: Scorecard) -> list[str]:
             rows.append([f"Floor: {words}", *(NULL if value is None else number(value) for value in values)])
             above = [card.metrics.get(f"trained_minus_{floor}/{name}") for name in COLUMNS]
             rows.append(["… the system is above it by", *(cell(metric, "+") for metric in above)])
+    if (ceiling := facts.get("ceiling", {}).get("anatomy_iou")) is not None:
+        rows.append(["Ceiling: the true places, as coarse as the map", number(ceiling), ""])
     for part in ANATOMY:
         rows.append([capital(part.replace("_", " ")), *(cell(card.metrics.get(f"{part}/{name}")) for name in COLUMNS)])
     body = [page.heading("Where it looks for the parts of the chest"), page.paragraph(INTRO)]

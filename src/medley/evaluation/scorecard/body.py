@@ -17,6 +17,7 @@ from medley.evaluation.scorecard.anatomy import anatomy_section
 from medley.evaluation.scorecard.card import Scorecard
 from medley.evaluation.scorecard.looks import look_of
 from medley.evaluation.scorecard.missing import missing
+from medley.evaluation.scorecard.sentences import sentences_section
 from medley.evaluation.scorecard.tables import EXPLANATION
 from medley.evaluation.scorecard.written import Written, written_section
 
@@ -55,7 +56,7 @@ def scorecard_body(
     body += [page.heading("What it was tested on"), page.bullets(tested_on(card))]
     body += look.body(card, pictures)
     body += written_section(written)
-    body += [*_explanations(card, examples), *anatomy_section(card)]
+    body += [*_explanations(card, examples), *anatomy_section(card), *sentences_section(card)]
     body.append(page.heading("Before you quote a number", anchor))
     body.append(page.bullets(card.warnings) if card.warnings else page.paragraph("Nothing to remark."))
     reasons = missing(card)

@@ -18,7 +18,7 @@ from itertools import chain
 
 import numpy as np
 
-from medley.core.records import Case, Prediction
+from medley.core.records import INPUT_SECTIONS, Case, Prediction
 from medley.data.source import Source, batches
 from medley.evaluation.clinical.laterality import LATERALISED, SIDES, true_sides
 from medley.evaluation.floors.simple import film_likeness, thumbnails
@@ -46,12 +46,13 @@ def report_floors(
 
     `own` is the data that the run was trained on; where it is None only the constant is left, and why is said.
     """
+    notes = _before_the_film(source, source.parts[part])
     if own is None:
-        found = text_floors(asked, [], source.notes)
+        found = text_floors(asked, [], notes)
         why = "the data of the training are not at hand"
         return TextFloors(found.floors, found.ceilings, dict.fromkeys((*NEEDS_TRAINING, *NEIGHBOURS), why))
     train = own.parts["train"]
-    found = text_floors(asked, train, {**own.notes, **source.notes})
+    found = text_floors(asked, train, {**_before_the_film(own, train), **notes})
     likeness: dict[str, Iterable[np.ndarray]] = {
         "nearest_image": _of_films(own, train, source, source.parts[part]),
         "nearest_findings": _of_answers(predict_part(predictor, own, "train", tick, write=False), asked),
@@ -64,6 +65,16 @@ def report_floors(
         else:
             (found.ceilings if name in CEILINGS else found.floors)[name] = copied
     return found
+
+
+def _before_the_film(source: Source, cases: Sequence[Case]) -> dict[str, str | None]:
+    """The note of each case, or what the table says was written before the film, which a model without notes does not
+    read: what copying by the indication is worth does not depend on the model."""
+    told = {
+        case.case_id: " ".join(case.text[section] for section in INPUT_SECTIONS if section in case.text)
+        for case in cases
+    }
+    return {case_id: source.notes.get(case_id) or text for case_id, text in told.items()}
 
 
 def _of_films(own: Source, train: Sequence[Case], source: Source, cases: Sequence[Case]) -> Iterator[np.ndarray]:

@@ -19,6 +19,7 @@ from medley.evaluation.reports.scorecard import chest_report_scorecard
 from medley.serving.consistency import Flag, flags_of, rates
 from medley.serving.explaining.anatomy import score_anatomy
 from medley.serving.explaining.run import score_run
+from medley.serving.explaining.sentences import score_sentences
 from medley.serving.predictor import Predictor
 from medley.serving.scoring.model_floors import model_floors
 from medley.serving.scoring.parts import Tick, predict_part
@@ -45,7 +46,9 @@ def evaluate_reports(asked: Asked, tick: Tick) -> Scored:
     resamples = asked.resampled["bootstrap"]
     explained = score_run(predictor, source, part, own=own, resamples=resamples, tick=tick)
     anatomy = score_anatomy(predictor, source, part, own=own, resamples=resamples, tick=tick)
-    card = with_explanations(with_explanations(card, explained), anatomy)
+    sentences = score_sentences(predictor, source, part, resamples=resamples, tick=tick)
+    for looked in (explained, anatomy, sentences):
+        card = with_explanations(card, looked)
     card = dataclasses.replace(
         card,
         metrics={**card.metrics, **{f"{PREFIX}{name}": metric for name, metric in of_probes.items()}},
