@@ -279,6 +279,9 @@ def test_unlike_cases_and_truths_are_refused(good, system):
     refuses(good, system("fewer", ours[:-1]), "1 case in A only: 'c59'")
     other = [replace(ours[0], reference={**ours[0].reference, "findings": "x " * 60}), *ours[1:]]
     refuses(good, system("other", other), "unlike truths: the reference 'findings' of case 'c0' is", "x x …' in B")
+    known = [replace(one, labels={"Edema": i % 2}) for i, one in enumerate(ours)]
+    more = [replace(one, labels={**one.labels, "Fracture": 0}) for one in known]
+    refuses(system("known", known), system("more", more), "'Fracture' of case 'c0' is not known in A and 0 in B")
     moved = [replace(one, patient_id="p") for one in ours]
     refuses(good, system("moved", moved), "case 'c0' is of patient 'p0' in A and 'p' in B")
     sides = [replace(one, truth={"sides": {}}) for one in ours]

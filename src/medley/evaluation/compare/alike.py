@@ -50,7 +50,7 @@ def alike(a: System, b: System) -> tuple[System, System]:
         matched[0] = replace(matched[0], scores={name: matched[0].scores[name] for name in names})
     else:
         _refuse_references(a.predictions, matched)
-        _refuse_labels(a.predictions, matched, sorted({name for one in a.predictions for name in one.labels}))
+        _refuse_labels(a.predictions, matched, sorted({n for one in (*a.predictions, *matched) for n in one.labels}))
     return a, replace(b, predictions=tuple(matched))
 
 
