@@ -18,7 +18,7 @@ from medley.core.errors import MedleyError
 from medley.core.records import Film, Placement
 from medley.data.preprocess.geometry import unfit
 from medley.explain.attention import salience, upsample
-from medley.explain.render import _cropped
+from medley.explain.render import cropped
 from medley.families.cxr_reasoner import Output
 from medley.serving.predictor import Request
 from medley.serving.schemas import Skipped
@@ -248,7 +248,7 @@ def test_a_map_put_back_on_the_film_peaks_where_the_model_looked(toy_run, tmp_pa
     peak = np.array(np.unravel_index(back.argmax(), back.shape))
     assert np.abs(peak - [top, left]).max() <= max(height, width) / 12 + half
     shown = answer.films[0].display
-    picture, lit = _cropped(shown, salience(heat, shown.placement.px)), _cropped(shown, shown.pixels)
+    picture, lit = cropped(shown, salience(heat, shown.placement.px)), cropped(shown, shown.pixels)
     assert picture.shape == lit.shape
     assert lit[np.unravel_index(picture.argmax(), picture.shape)] == 255, "in the picture the heat lies on the patch"
     finding = next(f for f in answer.findings if f.label == "Edema")
@@ -266,8 +266,8 @@ def test_cropping_takes_exactly_the_padding_away():
     placement = Placement(height=100, width=50, px=64, scale=0.64, top=0, left=16)
     square = np.zeros((64, 64), np.uint8)
     square[:, 16:48] = 1
-    assert _cropped(Film("PA", square, placement), square).min() == 1
-    assert _cropped(Film("PA", square, placement), square).shape == (64, 32)
+    assert cropped(Film("PA", square, placement), square).min() == 1
+    assert cropped(Film("PA", square, placement), square).shape == (64, 32)
 
 
 def test_many_at_once_answer_as_one_at_a_time_and_a_bad_one_costs_only_itself(predictor, square_films):

@@ -274,3 +274,19 @@ def test_maps_of_the_parts_of_the_chest_stand_on_the_page(reports):
     for said in ("0.710", "0.630", "+0.080", "0.550", "On 30 studies that are known to show them; cut to an area"):
         assert said in text
     assert "mean mask" not in headline(card), "a floor of maps is none of reports"
+
+
+def test_subgroups_are_the_scores_of_their_studies_alone(reports):
+    predictions = [replace(one, group={"sex": "FM"[i % 2]}) for i, one in enumerate(reports(120))]
+    card = card_of(predictions)
+    women = [one for one in predictions if one.group["sex"] == "F"]
+    alone = report_statistics(women).metrics(resamples=0, seed=0)
+    group = card.subgroups["sex"].groups["F"]
+    assert (group.studies, group.patients) == (60, 60)
+    for name in ("clinical_f1_micro_14", "laterality_accuracy", "bleu_4", "rouge_l"):
+        assert group.metrics[name].value == pytest.approx(alone[name].value), name
+        assert group.metrics[name].ci95[0] <= group.metrics[name].value <= group.metrics[name].ci95[1]
+    text = scorecard_page(card, {})
+    assert "<h3>By sex</h3>" in text
+    assert "By sex: F 60, M 60" in text
+    assert "no subgroups by age, view, source: no prediction states them" in card.warnings

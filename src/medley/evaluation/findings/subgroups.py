@@ -88,12 +88,12 @@ def subgroups(
     for axis, group_of in AXES.items():
         groups = [group_of(prediction.group) for prediction in predictions]
         not_stated[axis] = groups.count(None)
-        for name, rows in _members(groups).items():
+        for name, rows in members_of(groups).items():
             parts[axis, name] = _part(table, fits, rows, patient_ids)
     if images is not None:
         views = [str(image.get("view", "UNKNOWN")) for prediction in predictions for image in prediction.images]
         not_stated[IMAGE_VIEW] = 0
-        for name, rows in _members(views).items():
+        for name, rows in members_of(views).items():
             parts[IMAGE_VIEW, name] = _part(images, None, rows, patient_ids)
 
     def of_weights(weights_SR: np.ndarray) -> dict[tuple[str, str, str | None, str], np.ndarray]:
@@ -114,7 +114,7 @@ def subgroups(
         here = {name: one for (of, name), one in measured.items() if of == axis}
         gaps = {f"{metric}_macro": _largest_gap(metric, here) for metric in (GAPS if axis != IMAGE_VIEW else GAPS[:1])}
         found[axis] = Axis({name: _scored(one, seed) for name, one in here.items()}, not_stated[axis], gaps)
-    return found, _warnings(predictions, found, len(macro_labels(table.labels_NL, table.names)[0]))
+    return found, subgroup_warnings(predictions, found, len(macro_labels(table.labels_NL, table.names)[0]))
 
 
 def age_band(age_years: Any) -> str | None:
@@ -137,7 +137,7 @@ AXES: dict[str, Callable[[Mapping[str, Any]], str | None]] = {
 }
 
 
-def _members(groups: Sequence[str | None]) -> dict[str, np.ndarray]:
+def members_of(groups: Sequence[str | None]) -> dict[str, np.ndarray]:
     """group -> its rows [n], by name; of more than 12 groups the smallest together as `other`."""
     counts = Counter(group for group in groups if group is not None)
     if len(counts) > MOST:
@@ -219,7 +219,7 @@ def _difference(one: Values, other: Values, labels: Sequence[str], metric: str) 
     return np.mean([one[label, metric] - other[label, metric] for label in labels], axis=0)
 
 
-def _warnings(predictions: Sequence[Prediction], axes: Mapping[str, Axis], n_labels: int) -> list[str]:
+def subgroup_warnings(predictions: Sequence[Prediction], axes: Mapping[str, Axis], n_labels: int) -> list[str]:
     """Which subgroups are small, whose averages miss labels, and who is in none."""
     warnings: list[str] = []
     if silent := [axis for axis, of in axes.items() if not of.groups]:

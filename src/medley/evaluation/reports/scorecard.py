@@ -28,6 +28,7 @@ from medley.evaluation.reports.auxiliary import score_auxiliary
 from medley.evaluation.reports.beside import Answers, score_beside
 from medley.evaluation.reports.external import External, external_by_report, external_metrics
 from medley.evaluation.reports.statistics import TASK, ReportStatistics, report_statistics
+from medley.evaluation.reports.subgroups import report_subgroups
 from medley.evaluation.scorecard.card import LabelScores, Protocol, Scorecard
 from medley.evaluation.scorecard.report_headline import CEILINGS
 from medley.evaluation.text.bertscore import Encoder
@@ -78,6 +79,7 @@ def chest_report_scorecard(
         bootstrap=bootstrap,
         seed=seed,
     )
+    parted, of_subgroups = report_subgroups(predictions, system, **drawn)
     scorers = external or {}
     elsewhere = external_metrics(scorers, predictions, **drawn)
     sections = [prefix.removesuffix("/") for prefix in system.texts if prefix]
@@ -103,6 +105,7 @@ def chest_report_scorecard(
         floors=below.values,
         ceilings=above.values,
         per_label={**per_label, **findings.per_label},
+        subgroups=parted,
         warnings=(
             *system.remarks,
             *_same_words(predictions),
@@ -110,6 +113,7 @@ def chest_report_scorecard(
             *_left_out(measured.left_out),
             *(f"external scorer {name}: {of}" for name, of in scorers.items() if isinstance(of, str)),
             *findings.warnings,
+            *of_subgroups,
             *_unstated(protocol),
             *few_resamples(bootstrap),
         ),

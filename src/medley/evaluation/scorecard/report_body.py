@@ -8,6 +8,7 @@ from medley.evaluation.scorecard import page, report_tables, report_words, table
 from medley.evaluation.scorecard.card import Scorecard
 from medley.evaluation.scorecard.numbers import NULL, said
 from medley.evaluation.scorecard.report_headline import METRIC, SIDES
+from medley.evaluation.scorecard.words import SUBGROUP_AXES
 
 
 def report_body(card: Scorecard, pictures: Mapping[str, bytes]) -> list[str]:
@@ -40,6 +41,17 @@ def report_body(card: Scorecard, pictures: Mapping[str, bytes]) -> list[str]:
         body += [report_tables.auxiliary_floors_table(card), tables.averages_table(findings)]
         body += [page.folded("Label by label", tables.labels_table(findings))]
         body.append(page.folded("Calibration", tables.calibration_table(findings)))
+    return [*body, *_subgroups(card)]
+
+
+def _subgroups(card: Scorecard) -> list[str]:
+    shown = {name: axis for name, axis in card.subgroups.items() if len(axis.groups) > 1}
+    if not shown:
+        return []
+    body = [page.heading("For whom is it better or worse?"), page.paragraph(report_words.SUBGROUPS_INTRO)]
+    for name, axis in shown.items():
+        words = SUBGROUP_AXES.get(name, name.capitalize())
+        body += [page.subheading(words), report_tables.axis_table(axis, words)]
     return body
 
 

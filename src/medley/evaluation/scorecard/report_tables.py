@@ -7,7 +7,7 @@ from dataclasses import replace
 from medley.core.counts import counted
 from medley.evaluation.predictions.arrays import FUSED
 from medley.evaluation.scorecard import page, report_words
-from medley.evaluation.scorecard.card import Scorecard
+from medley.evaluation.scorecard.card import Axis, Scorecard
 from medley.evaluation.scorecard.findings_headline import words_of as words_of_findings
 from medley.evaluation.scorecard.numbers import NULL
 from medley.evaluation.scorecard.report_headline import (
@@ -85,6 +85,15 @@ def text_beside_table(card: Scorecard, prefix: str) -> str:
         for other in (other for other, values in others.items() if METRIC in values):
             rows.append([f"{kind}: {words_of(other)}", *(_both(card, other, prefix + name) for name in names)])
     return page.table(["", *(report_words.TEXT[name] for name in names)], rows, label="Likeness of words beside floors")
+
+
+def axis_table(axis: Axis, label: str) -> str:
+    """One row a subgroup: how many, and what it scores."""
+    rows = [
+        [group, str(of.studies), str(of.patients), *(cell(of.metrics.get(name)) for name in report_words.BY_GROUP)]
+        for group, of in axis.groups.items()
+    ]
+    return page.table(["", "Studies", "Patients", *report_words.BY_GROUP.values()], rows, label=label)
 
 
 def external_table(card: Scorecard) -> str:

@@ -26,6 +26,13 @@ TEXT = {
     "bertscore_f1": "BERTScore",
 }
 BESIDE = ("bleu_1", "bleu_4", "rouge_l", "meteor", "cider_d", "chrf", "bertscore_f1")  # asked of the floors too
+BY_GROUP = {
+    "clinical_f1_micro_14": "Clinical F1",
+    "clinical_f1_micro_13": "… without No Finding",
+    "laterality_accuracy": "On the true side",
+    "bleu_4": "BLEU-4",
+    "rouge_l": "ROUGE-L",
+}
 
 FLOORS_INTRO = (
     "A score means little alone: most reports are alike, so a report that nobody wrote for the patient scores too. "
@@ -57,6 +64,10 @@ EXTERNAL_INTRO = "Scorers of others, each in an environment of its own: means ov
 AUXILIARY_INTRO = (
     "Beside its text the system gives each finding a probability: another answer than the text, which may disagree "
     "with it. Scored as those of a system of findings."
+)
+SUBGROUPS_INTRO = (
+    "The same system on some of the patients only. All of these numbers move with how many of a group are ill, so two "
+    "groups are not held against each other. Small groups have wide intervals."
 )
 CAPTIONS = {
     "floors": "The system, its floors (hollow) and its ceilings (squares), with 95 % intervals: what the reports say, "
