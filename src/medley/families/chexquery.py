@@ -57,7 +57,7 @@ from medley.decoders.seq2seq import DecoderSpec, build_decoder, describe_decoder
 from medley.decoders.told import ToldFindings, told_findings
 from medley.encoders.films import stack_films, stack_regions, without_a_view
 from medley.encoders.pooled import build_pooled
-from medley.encoders.published import published_config
+from medley.encoders.published import published_config, published_counts
 from medley.encoders.text import encode_texts, load_tokenizer, name_vectors, train_tokenizer
 from medley.encoders.vision2d import VisionSpec, describe_vision
 from medley.fusion.gate import GatedPooling
@@ -66,7 +66,7 @@ from medley.fusion.queries import LabelQueries
 from medley.fusion.views import side_by_side
 from medley.losses.multilabel import bce, masked_sum
 from medley.losses.regions import attention_sum, known_regions, seen_sums
-from medley.losses.tokens import token_sum
+from medley.losses.tokens import state_sum, token_sum
 
 # of the system it follows; there they weighed other labels than they named
 LABEL_WEIGHTS = {"Cardiomegaly": 2.0, "Pneumothorax": 2.5, "Pleural Effusion": 2.5}
@@ -134,6 +134,8 @@ class CheXQueryConfig(Config):
     """Weight of a label in the auxiliary loss; 1 where it is not named."""
     region_weight: float = Field(1.0, ge=0)
     """Weight of the anatomical queries' supervision, which counts where masks are known."""
+    state_weight: float = Field(1.0, ge=0)
+    """Where the decoder is small: how much the queries' states are drawn to what the report tells (`decoders.told`)."""
     report_findings: float = Field(0.0, ge=0)
     """Weight of the auxiliary loss in the stage `report`; at 0 the answers beside the report drift there."""
     rates: dict[StageName, float] = Field({"align": 1e-4, "joint": 3e-5, "report": 2e-5})
@@ -199,8 +201,9 @@ class Output:
     gate_B: torch.Tensor  # how much the decoder hears of the whole film against what the queries found
     memory_BMD: torch.Tensor  # what the decoder reads
     is_memory_BM: torch.Tensor
-    looked: Callable[[], torch.Tensor]  # how much each pooled token read of each query, [B, K, Q]; for explaining
+    states_BQD: torch.Tensor  # what the queries found
     words: Callable[[], torch.Tensor]  # logits [B, T, S] of the report, from the film
+    told: Callable[[], torch.Tensor]  # states [B, Q, D] of what the report tells, where the decoder is small
     retold: Callable[[], torch.Tensor]  # logits [B, T, S] of the report, from what it tells itself (stage `towers`)
     seen: tuple[torch.Tensor, torch.Tensor] | None  # logits [F, C] a film and [F, P, R] a patch (stage `towers`)
     training: bool
@@ -361,15 +364,19 @@ class CheXQuery(nn.Module):
             gate_B=gate_B,
             memory_BMD=memory_BMD,
             is_memory_BM=is_memory_BM,
-            looked=partial(self.fusion.looked, states_BQD),
+            states_BQD=states_BQD,
             words=partial(self.decoder, memory_BMD, is_memory_BM, batch.words_BT),
+            told=partial(self._told, batch),
             retold=partial(self._retold, batch),
             seen=(self.towers["film"](whole_FD), self.towers["patch"](patches_FND)) if self.learns_to_see else None,
             training=self.training,
         )
 
+    def _told(self, batch: Batch) -> torch.Tensor:
+        return self.towers["told"](batch.told_BC2)
+
     def _retold(self, batch: Batch) -> torch.Tensor:
-        states_BQD = self.towers["told"](batch.told_BC2)
+        states_BQD = self._told(batch)
         whole_BD = states_BQD.mean(1).roll(1, 0)  # another study's: of this one the states tell all
         gate_B = whole_BD.new_full((len(whole_BD),), 0.5)  # what it should be is learned from films
         memory_BMD, is_memory_BM = self._memory(self.fusion(whole_BD, states_BQD, gate_B)[0], batch)
@@ -412,6 +419,9 @@ def _sums(
     if "regions" in terms:
         anatomy = slice(-len(ANATOMY), None)
         found["regions"] = attention_sum(output.maps_BQVhw[:, anatomy], places_BVRrr[:, :, anatomy])
+    if "states" in terms:
+        reported_B, told_BQD = (says_BT != NOT_SAID).any(1), output.told().detach()
+        found["states"] = state_sum(output.states_BQD[reported_B], told_BQD[reported_B], batch.told_BC2[reported_B])
     if output.seen is not None and "told" in terms:
         found["told"] = token_sum(output.retold(), says_BT, says_BT != NOT_SAID)
         found |= seen_sums(*output.seen, targets_BC, places_BVRrr, batch.is_film_BV, output.maps_BQVhw.shape[-2:])
@@ -426,6 +436,7 @@ def _counts(batch: Batch) -> dict[str, torch.Tensor]:
     return {
         "words": said,
         "told": said,
+        "states": (says_BT != NOT_SAID).any(1).sum(),
         "findings": known_BC.sum(),
         "film": (known_BC.sum(1) * batch.is_film_BV.sum(1)).sum(),
         "patch": known_FR.sum(),
@@ -444,12 +455,13 @@ def stages(config: CheXQueryConfig, processor: CheXQueryProcessor) -> tuple[Stag
     """Align the queries with frozen towers; then all with adapters; then the writing alone, with frozen vision."""
     new = ["bridge.*", "queries.*", "fusion.*", "memory.*"]
     adapters = [f"vision.{ADAPTERS}", f"decoder.{ADAPTERS}"]
-    regions, less = {"regions": config.region_weight}, {"weight_decay": 0.01}
+    more = {"regions": config.region_weight}
+    more |= {"states": config.state_weight} if has_towers_stage(config) else {}
 
     def stage(name: StageName, globs: list[str], findings: float, smoothing: float) -> Stage:
-        learned = objective(processor, {"words": 1.0, "findings": findings, **regions}, smoothing)
+        learned = objective(processor, {"words": 1.0, "findings": findings, **more}, smoothing)
         rates = dict.fromkeys(globs, config.rates[name])
-        return Stage(name, rates, learned, config.epochs[name], best_by="loss/words", **less)
+        return Stage(name, rates, learned, config.epochs[name], best_by="loss/words", weight_decay=0.01)
 
     found = [
         stage("align", [*new, "findings.*"], 0.7, 0.0),
@@ -461,28 +473,16 @@ def stages(config: CheXQueryConfig, processor: CheXQueryProcessor) -> tuple[Stag
     seen = dict.fromkeys(["vision.*", "towers.film.*", "towers.patch.*"], config.rates["towers"])
     told = dict.fromkeys(["decoder.*", "fusion.*", "memory.*", "towers.told.*"], config.writer_rate)
     learned = objective(processor, {"film": 1.0, "patch": 0.1, "told": 1.0})
-    spared = (ADAPTERS, "fusion.gate.*")
-    towers = Stage("towers", {**seen, **told}, learned, config.epochs["towers"], frozen=spared, **less)
-    return towers, *found
+    spared, epochs = (ADAPTERS, "fusion.gate.*"), config.epochs["towers"]
+    return Stage("towers", {**seen, **told}, learned, epochs, weight_decay=0.01, frozen=spared), *found
 
 
 def sketch(config: CheXQueryConfig) -> CheXQueryProcessor:
     """A processor with published configs for towers and no tokenizer: enough to build the model to count it."""
-    half = (0.5, 0.5, 0.5)
-    vision = VisionSpec(config.vision, published_config(config.vision), mean=half, std=half)
+    vision = VisionSpec(config.vision, published_config(config.vision), mean=(0.5,) * 3, std=(0.5,) * 3)
     decoder = DecoderSpec(config.decoder, published_config(str(config.decoder)))
     return CheXQueryProcessor(config, CHEXPERT_14, dict.fromkeys(CHEXPERT_14, 0.1), None, vision, decoder, None)
 
-
-# Parameters computed from the code of the system it follows; its page says 12 M, 2 M and 16 M in places.
-REFERENCE = {
-    "vision": (93_765_120, "theirs also carries SigLIP's text tower, with 0.6 M adapters that nothing reads"),
-    "bridge": (1_181_184, "theirs mixes two views by one linear map; here they lie side by side"),
-    "queries": (14_191_104, "here a norm of the keys a layer, and one after the last"),
-    "findings": (295_681, "theirs: one linear map for all labels; here one a label"),
-    "fusion": (3_750_000, "as there; the count there is rounded"),
-    "decoder": (251_116_800, "theirs keeps T5's encoder, which nothing reads, and its adapters"),
-}
 
 FAMILY = Family(
     name="chexquery",
@@ -495,6 +495,6 @@ FAMILY = Family(
     model=CheXQuery,
     stages=stages,
     sketch=sketch,
-    reference=REFERENCE,
+    reference=published_counts("chexquery"),
     write=write_reports,
 )

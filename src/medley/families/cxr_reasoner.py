@@ -42,7 +42,7 @@ from medley.core.records import VIEWS, Evidence, Prediction, Study
 from medley.core.stage import Objective, Stage
 from medley.decoders.classify import LabelwiseLinear, prior_logits
 from medley.encoders.films import stack_films
-from medley.encoders.published import published_config
+from medley.encoders.published import published_config, published_counts
 from medley.encoders.text import (
     TextSpec,
     build_text,
@@ -477,14 +477,6 @@ def sketch(config: CxrReasonerConfig) -> CxrReasonerProcessor:
     return CxrReasonerProcessor(config, CHEXPERT_14, dict.fromkeys(CHEXPERT_14, 0.1), None, vision, text)
 
 
-# Parameters counted from the published code of the system it follows (210.4 M in all).
-REFERENCE = {
-    "vision": (86_389_248, "theirs holds an unused pooler of 0.6 M, which is left out here"),
-    "text": (108_310_272, "theirs holds an unused pooler of 0.6 M, which is left out here"),
-    "fusion": (15_354_624, "theirs: attention between two pooled vectors, of which 2.4 M never get a gradient"),
-    "heads": (301_454, "theirs: one MLP for 14 labels; here a linear map a label for each of three heads"),
-}
-
 FAMILY = Family(
     name="cxr_reasoner",
     task="chest_findings",
@@ -496,5 +488,5 @@ FAMILY = Family(
     model=CxrReasoner,
     stages=stages,
     sketch=sketch,
-    reference=REFERENCE,
+    reference=published_counts("cxr_reasoner"),
 )

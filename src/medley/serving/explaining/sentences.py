@@ -42,7 +42,8 @@ def sentences_of(
     memory, is_memory = output.memory_BMD, output.is_memory_BM
     said = words.say(model.decoder, memory, is_memory, model.config.beams)
     reads = model.decoder.reads(memory, is_memory, [one.row for one in said])
-    looked_BKQ, maps_BQVhw = (tensor.float().cpu().numpy() for tensor in (output.looked(), output.maps_BQVhw))
+    looked = model.fusion.looked(output.states_BQD)
+    looked_BKQ, maps_BQVhw = (tensor.float().cpu().numpy() for tensor in (looked, output.maps_BQVhw))
     found = []
     for b, count in enumerate(films):
         followed = reading.Followed(
