@@ -186,6 +186,16 @@ def test_one_report_has_differences_without_intervals(system):
     assert len(sentences(found)) >= 1
 
 
+def test_a_section_that_only_one_wrote_is_not_compared_by_itself(system):
+    """Which can be where both users state what section they mean."""
+    stated, ours = replace(PROTOCOL, section="all that was written"), reports(20, 0.9)
+    part = [replace(one, hypothesis={"findings": one.hypothesis["findings"]}) for one in ours]
+    found = compare(system("a", ours, protocol=stated), system("b", part, protocol=stated), **QUICK)
+    assert "only A wrote the section impression: it is not compared by itself" in found.warnings
+    assert not any(name.startswith("impression/") for name in found.averages)
+    assert found.averages["bleu_1"].difference.value > 0, "what B left out is missed in the joined texts"
+
+
 def test_metrics_have_names_for_a_reader():
     assert words_of("clinical_f1_macro_5_uncertain_0") == "macro clinical F1 (CheXpert's five), uncertain as absent"
     assert words_of("clinical_f1_macro_14_published") == "macro clinical F1 (14 labels), rare ones too"

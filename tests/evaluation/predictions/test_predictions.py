@@ -110,6 +110,7 @@ def test_a_plain_text_is_the_report_and_blank_lines_and_a_bom_are_nothing(tmp_pa
         ({"images": [{"view": "PA+lat", "scores": {}}]}, "unknown view 'lat'; did you mean 'LATERAL'?"),
         ({"images": [{"score": {}}]}, "'images/0': unknown key 'score'; did you mean 'scores'?"),
         ({"hypothesis": {"findings": 3}}, "section 'findings' is 3; it must be a text"),
+        ({"hypothesis": ["clear"]}, "'hypothesis' is ['clear']; it must be a text, or an object with a text for each"),
         ({"group": {"age_year": 3}}, "unknown key 'age_year' in 'group'; did you mean 'age_years'?"),
     ],
 )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -117,3 +119,10 @@ def test_what_there_cannot_be_says_why():
     assert "patient 'p0' is scored and among the training reports" in most_frequent(predictions, own)
     for lines in (*text_floors(predictions, TRAIN, {**NOTES, "t0": "cough"}).floors.values(),):
         assert [line.case_id for line in lines] == ["t0"]
+
+
+def test_without_a_reference_the_sections_are_those_of_the_system():
+    said = [replace(scored(number), hypothesis={"findings": "x"}) for number in range(2)]
+    assert constant_normal(said)[0].hypothesis == {"findings": CONSTANT_NORMAL["findings"]}, "not silent, which is easy"
+    assert most_frequent(said, TRAIN)[0].hypothesis == {"findings": CLEAR}
+    assert nearest_reference(said, TRAIN) == "no scored study has a reference"

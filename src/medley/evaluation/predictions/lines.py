@@ -153,11 +153,11 @@ def parse_prediction(content: Any, where: str) -> Prediction:
     )
 
 
-def _object(value: Any, where: str) -> Mapping[str, Any]:
+def _object(value: Any, where: str, rule: str = "an object") -> Mapping[str, Any]:
     if value is None:
         return {}
     if not isinstance(value, Mapping):
-        raise MedleyError(f"{where} is {value!r:.60}; it must be an object")
+        raise MedleyError(f"{where} is {value!r:.60}; it must be {rule}")
     return value
 
 
@@ -212,7 +212,8 @@ def _images(value: Any, chest: bool, where: str) -> tuple[dict[str, Any], ...]:
 
 
 def _sections(value: Any, where: str) -> dict[str, str]:
-    sections = {"report": value} if isinstance(value, str) else _object(value, where)
+    rule = "a text, or an object with a text for each section"
+    sections = {"report": value} if isinstance(value, str) else _object(value, where, rule)
     for section, text in sections.items():
         if not isinstance(text, str):
             raise MedleyError(f"{where}: section '{section}' is {text!r:.60}; it must be a text")

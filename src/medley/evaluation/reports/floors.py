@@ -102,11 +102,13 @@ def nearest_reference(predictions: Sequence[Prediction], train: Sequence[Case]) 
     reports = _reports(predictions, train)
     if isinstance(reports, str):
         return reports
+    if not any(joined(one.reference) for one in predictions):
+        return "no scored study has a reference"
     said: dict[str, dict[str, str]] = {one.case_id: {} for one in predictions}
     for section, known in reports.items():
         asked = [one for one in predictions if section in _asked(one)]
         if any(map(_has_word, known.texts)):
-            rows = _cosines([one.reference[section] for one in asked], known.texts)
+            rows = _cosines([one.reference.get(section, "") for one in asked], known.texts)
         else:
             rows = iter(np.zeros((len(asked), len(known.texts))))
         for one, likeness in zip(asked, rows, strict=True):
@@ -174,8 +176,10 @@ def _section(sections: Mapping[str, str], section: str) -> str:
 
 
 def _asked(one: Prediction) -> list[str]:
-    """The sections that the reference has: no other is written."""
-    return [section for section, text in one.reference.items() if text.strip()]
+    """The sections that the reference has: no other is written. Without a reference those that the system writes, since
+    a floor that says nothing would be none where the truth is a table's labels."""
+    sections = one.reference if joined(one.reference) else one.hypothesis
+    return [section for section, text in sections.items() if text.strip()]
 
 
 def _said(one: Prediction, hypothesis: Mapping[str, str]) -> Prediction:
