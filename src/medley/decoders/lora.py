@@ -32,4 +32,22 @@ def add_lora(module: nn.Module, paths: Sequence[str], rank: int, alpha: int, dro
             raise MedleyError(f"LoRA: '{path}' matches no linear or convolution of the module, such as '{maps[0]}'")
         adapted += [name for name in matches if name not in adapted]
     inject_adapter_in_model(LoraConfig(r=rank, lora_alpha=alpha, lora_dropout=dropout, target_modules=adapted), module)
+    module.register_forward_pre_hook(_rest_where_idle)
     return adapted
+
+
+def _rest_where_idle(module: nn.Module, _: object) -> None:
+    """An adapter that nothing trains and that adds nothing, its B still 0, is not computed: in a small decoder it costs
+    as much as the map that it adapts."""
+    from peft.tuners.lora import LoraLayer
+
+    for layer in module.modules():
+        if not isinstance(layer, LoraLayer):
+            continue
+        weights = [part.weight for part in layer.lora_B.values()]
+        works = any(weight.requires_grad for weight in weights) or any(bool(weight.any()) for weight in weights)
+        if works == layer.disable_adapters:
+            asked = [(parameter, parameter.requires_grad) for parameter in layer.parameters()]
+            layer.enable_adapters(works)
+            for parameter, trains in asked:  # peft switches that as well
+                parameter.requires_grad_(trains)
