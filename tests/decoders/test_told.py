@@ -30,10 +30,10 @@ def test_columns_follow_the_names_and_not_the_position():
     assert told_findings([report], names[::-1])[0].tolist() == [[1, 2], [0, 0]]
 
 
-def test_only_the_state_of_what_is_told_differs():
+def test_only_the_token_of_what_is_told_differs():
     seed_torch("told", 0)
-    states = ToldFindings(20, 8)
+    tokens = ToldFindings(14, 8)
     nothing, effusion = torch.zeros(1, 14, 2, dtype=torch.long), torch.zeros(1, 14, 2, dtype=torch.long)
     effusion[0, 9] = torch.tensor([1, 2])
-    moved = (states(nothing) - states(effusion)).abs().sum(-1)[0] > 1e-6
+    moved = (tokens(nothing) - tokens(effusion)).abs().sum(-1)[0] > 1e-6
     assert moved.nonzero().flatten().tolist() == [9]

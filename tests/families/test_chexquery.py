@@ -79,7 +79,7 @@ def test_smoothing_is_for_learning_and_dev_loss_means_the_same_in_all_stages(sub
 def test_stages_touch_what_the_paper_says(subject, model):
     trained = {stage.name: set(rates_by_parameter(model, stage)) for stage in subject.stages()}
     of = {name: {part.split(".")[0] for part in names} for name, names in trained.items()}
-    assert of["towers"] == {"vision", "decoder", "fusion", "memory", "towers"}
+    assert of["towers"] == {"vision", "decoder", "fusion", "memory", "told", "towers"}
     assert not any("fusion.gate" in name for name in trained["towers"])  # what it should be is learned from films
     assert not any("lora_" in name for name in trained["towers"] | trained["align"])
     assert not {"vision", "decoder", "towers"} & of["align"]

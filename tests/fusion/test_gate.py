@@ -11,28 +11,17 @@ from medley.fusion.views import side_by_side
 
 def test_another_gate_gives_other_tokens_on_both_sides():
     seed_torch("gate", 0)
-    fusion = GatedPooling(16, 2, 10, 8, 0.0, states=False).eval()
-    whole_BD, states_BQD = torch.randn(2, 16), torch.randn(2, 20, 16)
-    tokens, gate_B = fusion(whole_BD, states_BQD)
-    assert tokens.shape == (2, 11, 16)
+    fusion = GatedPooling(16, 2, 10, 8, 0.0).eval()
+    whole_BD, states_BQD, beside_BND = torch.randn(2, 16), torch.randn(2, 20, 16), torch.randn(2, 14, 16)
+    tokens, gate_B = fusion(whole_BD, states_BQD, beside_BND)
+    assert tokens.shape == (2, 25, 16)
+    assert torch.allclose(tokens[:, 11:], beside_BND)
     assert torch.allclose(gate_B, torch.tensor(0.5))
-    low, _ = fusion(whole_BD, states_BQD, torch.tensor([0.1, 0.1]))
-    high, _ = fusion(whole_BD, states_BQD, torch.tensor([0.9, 0.9]))
+    low, _ = fusion(whole_BD, states_BQD, beside_BND, torch.tensor([0.1, 0.1]))
+    high, _ = fusion(whole_BD, states_BQD, beside_BND, torch.tensor([0.9, 0.9]))
     assert torch.allclose(high[:, 0], 9 * low[:, 0], atol=1e-5)
     assert torch.allclose(low[:, 1:], 9 * high[:, 1:], atol=1e-5)
     assert not torch.allclose(low / low.norm(), high / high.norm(), atol=0.1)  # no later norm could undo it
-
-
-def test_the_states_can_stand_beside_what_was_pooled_of_them():
-    seed_torch("gate", 1)
-    fusion = GatedPooling(16, 2, 10, 8, 0.0, states=True).eval()
-    whole_BD, states_BQD = torch.randn(2, 16), torch.randn(2, 20, 16)
-    tokens, _ = fusion(whole_BD, states_BQD, torch.tensor([0.5, 0.25]))
-    assert tokens.shape == (2, 31, 16)
-    assert torch.allclose(tokens[:, 11:], states_BQD * torch.tensor([1.0, 1.5])[:, None, None])
-    looked_BKQ = fusion.looked(states_BQD)
-    assert torch.allclose(looked_BKQ.sum(-1), torch.ones(2, 30), atol=1e-6)
-    assert torch.equal(looked_BKQ[:, 10:], torch.eye(20).expand(2, -1, -1))
 
 
 def test_a_missing_view_is_no_key_and_has_no_say():

@@ -44,7 +44,7 @@ def _rest_where_idle(module: nn.Module, _: object) -> None:
     for layer in module.modules():
         if not isinstance(layer, LoraLayer):
             continue
-        weights = [part.weight for part in layer.lora_B.values()]
+        weights = [weight for name, weight in layer.named_parameters() if "lora_B" in name]
         works = any(weight.requires_grad for weight in weights) or any(bool(weight.any()) for weight in weights)
         if works == layer.disable_adapters:
             asked = [(parameter, parameter.requires_grad) for parameter in layer.parameters()]

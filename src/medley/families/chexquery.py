@@ -9,7 +9,7 @@ and Impression from what they found.                            Figure and resul
                                                                                |             |
                       auxiliary findings + maps  <---- condition states -------+             |
                                                                                |             |
-    T5 decoder + LoRA  <---- 1 + 10 + 20 tokens (and the indication's words) <- gated pooling
+    T5 decoder + LoRA  <---- 1 + 10 + 14 tokens (and the indication's words) <- gated pooling ++ what is called
 
 Shapes: B batch, V views, H W pixels, N patches a view, P = V * N, D width, C labels, Q = C + 6 queries, R regions, M
 memory tokens, T words, L words of the indication, S vocabulary.
@@ -22,7 +22,8 @@ Departures from the system it follows (CheXQuery-MedVLM, 2026; it published no r
 - labels by name; there the labeler's columns were read in the wrong order, so that queries learned their neighbours
 - section headers are given and not predicted, and a lacking section is not in the loss; there a prompt was in the loss,
   n-gram blocking forbade the headers, and placeholder sentences were targets
-- beside the 10 pooled tokens the decoder reads the queries' own states; there 10 mixtures were all it had of 20 queries
+- beside the 10 pooled tokens the decoder reads which findings are called, and where (as in PromptMRG, Jin et al. 2024);
+  there what the auxiliary head said reached no word
 - pre-norm attention; the cosine is a cosine, label smoothing is applied, dev loss has one definition in all stages
 - `size: tiny` has a stage `towers` in which random towers learn what pretrained ones bring along: one to see, the other
   to write a report from what the labeler reads in it
@@ -54,7 +55,7 @@ from medley.decoders.classify import SharedHidden
 from medley.decoders.lora import ADAPTERS, add_lora
 from medley.decoders.sections import NOT_SAID, SECTIONS, SMALL_HEADERS, T5_HEADERS, SectionWords
 from medley.decoders.seq2seq import DecoderSpec, build_decoder, describe_decoder, small_t5
-from medley.decoders.told import ToldFindings, told_findings
+from medley.decoders.told import SIDES, ToldFindings, told_findings
 from medley.encoders.films import stack_films, stack_regions, without_a_view
 from medley.encoders.pooled import build_pooled
 from medley.encoders.published import published_config, published_counts
@@ -66,7 +67,7 @@ from medley.fusion.queries import LabelQueries
 from medley.fusion.views import side_by_side
 from medley.losses.multilabel import bce, masked_sum
 from medley.losses.regions import attention_sum, known_regions, seen_sums
-from medley.losses.tokens import state_sum, token_sum
+from medley.losses.tokens import side_sum, token_sum
 
 # of the system it follows; there they weighed other labels than they named
 LABEL_WEIGHTS = {"Cardiomegaly": 2.0, "Pneumothorax": 2.5, "Pleural Effusion": 2.5}
@@ -116,8 +117,8 @@ class CheXQueryConfig(Config):
     """Cross-attention layers in which the queries read the patches."""
     pooled: int = Field(10, ge=1)
     """Tokens that are pooled from the queries for the decoder."""
-    reads_states: bool = True
-    """The decoder also reads each query's own state, beside the pooled tokens."""
+    call_at: float = Field(0.5, gt=0, lt=1)
+    """From which probability on the decoder is told that a finding is there."""
     gate_dim: int = Field(512, ge=1)
     """Width of the gate's hidden layer."""
     dropout: float = Field(0.1, ge=0, lt=1)
@@ -134,8 +135,8 @@ class CheXQueryConfig(Config):
     """Weight of a label in the auxiliary loss; 1 where it is not named."""
     region_weight: float = Field(1.0, ge=0)
     """Weight of the anatomical queries' supervision, which counts where masks are known."""
-    state_weight: float = Field(1.0, ge=0)
-    """Where the decoder is small: how much the queries' states are drawn to what the report tells (`decoders.told`)."""
+    side_weight: float = Field(0.3, ge=0)
+    """Weight of the sides of findings, as the labeler reads them in the report."""
     report_findings: float = Field(0.0, ge=0)
     """Weight of the auxiliary loss in the stage `report`; at 0 the answers beside the report drift there."""
     rates: dict[StageName, float] = Field({"align": 1e-4, "joint": 3e-5, "report": 2e-5})
@@ -197,13 +198,13 @@ class Output:
     """What was found, and questions that cost a pass and are asked only where a loss or an explanation needs them."""
 
     logits_BC: torch.Tensor  # of the auxiliary findings
+    sides_BC4: torch.Tensor  # of where they are: none said, left, right, bilateral
     maps_BQVhw: torch.Tensor  # share of each query's attention on each patch
     gate_B: torch.Tensor  # how much the decoder hears of the whole film against what the queries found
     memory_BMD: torch.Tensor  # what the decoder reads
     is_memory_BM: torch.Tensor
     states_BQD: torch.Tensor  # what the queries found
     words: Callable[[], torch.Tensor]  # logits [B, T, S] of the report, from the film
-    told: Callable[[], torch.Tensor]  # states [B, Q, D] of what the report tells, where the decoder is small
     retold: Callable[[], torch.Tensor]  # logits [B, T, S] of the report, from what it tells itself (stage `towers`)
     seen: tuple[torch.Tensor, torch.Tensor] | None  # logits [F, C] a film and [F, P, R] a patch (stage `towers`)
     training: bool
@@ -254,8 +255,8 @@ class CheXQueryProcessor:
             decoder = small_t5(len(tokenizer), tokenizer.pad_token_id, tokenizer.sep_token_id, *sizes)
         start_CD = None
         if config.query_init == "text":
-            names = [name.lower() for name in labels]
-            start_CD = name_vectors(config.query_text, names, config.width, length=0.02 * config.width**0.5)
+            names, length = [name.lower() for name in labels], 0.02 * config.width**0.5
+            start_CD = name_vectors(config.query_text, names, config.width, length)
         return cls(config, labels, prevalence, tokenizer, describe_vision(config.vision), decoder, start_CD)
 
     def __call__(self, studies: Sequence[Study], targets: Sequence[np.ndarray] | None = None) -> Batch:
@@ -340,12 +341,14 @@ class CheXQuery(nn.Module):
             self.queries.queries_CD.data[:labels] = processor.start_CD
         prevalence_C = torch.tensor([processor.prevalence[name] for name in processor.labels])
         self.findings = SharedHidden(prevalence_C, width, dropout)
-        self.fusion = GatedPooling(width, heads, config.pooled, config.gate_dim, dropout, config.reads_states)
+        self.sides = nn.Linear(width, 1 + len(SIDES))
+        self.told = ToldFindings(labels, width)
+        self.fusion = GatedPooling(width, heads, config.pooled, config.gate_dim, dropout)
         self.memory = DecoderMemory(width, self.decoder.dim)
         self.learns_to_see = has_towers_stage(config)
         if self.learns_to_see:
-            seen = {"film": nn.Linear(width, labels), "patch": nn.Linear(width, len(processor.regions))}
-            self.towers = nn.ModuleDict({**seen, "told": ToldFindings(labels + len(ANATOMY), width)})
+            regions = len(processor.regions)
+            self.towers = nn.ModuleDict({"film": nn.Linear(width, labels), "patch": nn.Linear(width, regions)})
 
     def forward(self, batch: Batch) -> Output:
         whole_FD, patches_FND = self.vision(batch.films_BV1HW[batch.is_film_BV])  # only real films meet the tower
@@ -355,32 +358,32 @@ class CheXQuery(nn.Module):
             whole_FD + view_FD, patches_FND + view_FD[:, None], batch.is_film_BV, read_BV
         )
         states_BQD, maps_BQP = self.queries(patches_BPD, is_patch_BP)
-        logits_BC = self.findings(states_BQD[:, : -len(ANATOMY)])
-        tokens_BKD, gate_B = self.fusion(whole_BD, states_BQD)
+        of_labels_BCD = states_BQD[:, : -len(ANATOMY)]
+        logits_BC, sides_BC4 = self.findings(of_labels_BCD), self.sides(of_labels_BCD)
+        called_BC = logits_BC.detach().sigmoid() >= self.config.call_at
+        calls_BC2 = torch.stack([called_BC.long(), sides_BC4.argmax(-1) * called_BC], dim=-1)
+        tokens_BKD, gate_B = self.fusion(whole_BD, states_BQD, self.told(calls_BC2))
         memory_BMD, is_memory_BM = self._memory(tokens_BKD, batch)
         return Output(
             logits_BC=logits_BC,
+            sides_BC4=sides_BC4,
             maps_BQVhw=maps_BQP.unflatten(-1, (-1, *self.vision.grid)),
             gate_B=gate_B,
             memory_BMD=memory_BMD,
             is_memory_BM=is_memory_BM,
             states_BQD=states_BQD,
             words=partial(self.decoder, memory_BMD, is_memory_BM, batch.words_BT),
-            told=partial(self._told, batch),
             retold=partial(self._retold, batch),
             seen=(self.towers["film"](whole_FD), self.towers["patch"](patches_FND)) if self.learns_to_see else None,
             training=self.training,
         )
 
-    def _told(self, batch: Batch) -> torch.Tensor:
-        return self.towers["told"](batch.told_BC2)
-
     def _retold(self, batch: Batch) -> torch.Tensor:
-        states_BQD = self._told(batch)
-        whole_BD = states_BQD.mean(1).roll(1, 0)  # another study's: of this one the states tell all
+        told_BCD = self.told(batch.told_BC2)
+        whole_BD = told_BCD.mean(1).roll(1, 0)  # another study's: of this one the others tell all
         gate_B = whole_BD.new_full((len(whole_BD),), 0.5)  # what it should be is learned from films
-        memory_BMD, is_memory_BM = self._memory(self.fusion(whole_BD, states_BQD, gate_B)[0], batch)
-        return self.decoder(memory_BMD, is_memory_BM, batch.words_BT)
+        tokens_BKD, _ = self.fusion(whole_BD, told_BCD, told_BCD, gate_B)
+        return self.decoder(*self._memory(tokens_BKD, batch), batch.words_BT)
 
     def _memory(self, tokens_BKD: torch.Tensor, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
         note_BLE = self.decoder.embed(batch.note_BL) if self.config.note_tokens else None
@@ -408,7 +411,7 @@ def objective(processor: CheXQueryProcessor, weights: Mapping[str, float], smoot
 def _sums(
     terms: Sequence[str], weights_C: torch.Tensor, smoothing: float, output: Output, batch: Batch
 ) -> dict[str, torch.Tensor]:
-    targets_BC, says_BT, places_BVRrr = _learned(batch)
+    targets_BC, says_BT, told_BC2, places_BVRrr = _learned(batch)
     found = {}
     if "words" in terms:
         said = smoothing if output.training else 0.0
@@ -419,9 +422,8 @@ def _sums(
     if "regions" in terms:
         anatomy = slice(-len(ANATOMY), None)
         found["regions"] = attention_sum(output.maps_BQVhw[:, anatomy], places_BVRrr[:, :, anatomy])
-    if "states" in terms:
-        reported_B, told_BQD = (says_BT != NOT_SAID).any(1), output.told().detach()
-        found["states"] = state_sum(output.states_BQD[reported_B], told_BQD[reported_B], batch.told_BC2[reported_B])
+    if "sides" in terms:
+        found["sides"] = side_sum(output.sides_BC4, told_BC2)
     if output.seen is not None and "told" in terms:
         found["told"] = token_sum(output.retold(), says_BT, says_BT != NOT_SAID)
         found |= seen_sums(*output.seen, targets_BC, places_BVRrr, batch.is_film_BV, output.maps_BQVhw.shape[-2:])
@@ -429,14 +431,14 @@ def _sums(
 
 
 def _counts(batch: Batch) -> dict[str, torch.Tensor]:
-    targets_BC, says_BT, places_BVRrr = _learned(batch)
+    targets_BC, says_BT, told_BC2, places_BVRrr = _learned(batch)
     said = (says_BT != NOT_SAID).sum()
     known_BC = ~targets_BC.isnan()
     known_FR = ~places_BVRrr[batch.is_film_BV].flatten(2).isnan().any(-1)
     return {
         "words": said,
         "told": said,
-        "states": (says_BT != NOT_SAID).any(1).sum(),
+        "sides": (told_BC2[..., 0] == 1).sum(),
         "findings": known_BC.sum(),
         "film": (known_BC.sum(1) * batch.is_film_BV.sum(1)).sum(),
         "patch": known_FR.sum(),
@@ -444,19 +446,17 @@ def _counts(batch: Batch) -> dict[str, torch.Tensor]:
     }
 
 
-def _learned(batch: Batch) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    assert batch.targets_BC is not None, "a batch for answering has nothing to learn from"
-    assert batch.says_BT is not None
-    assert batch.places_BVRrr is not None
-    return batch.targets_BC, batch.says_BT, batch.places_BVRrr
+def _learned(batch: Batch) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
+    learned = batch.targets_BC, batch.says_BT, batch.told_BC2, batch.places_BVRrr
+    assert all(part is not None for part in learned), "a batch for answering has nothing to learn from"
+    return learned  # type: ignore[return-value]
 
 
 def stages(config: CheXQueryConfig, processor: CheXQueryProcessor) -> tuple[Stage, ...]:
     """Align the queries with frozen towers; then all with adapters; then the writing alone, with frozen vision."""
-    new = ["bridge.*", "queries.*", "fusion.*", "memory.*"]
+    new = ["bridge.*", "queries.*", "fusion.*", "memory.*", "told.*"]
     adapters = [f"vision.{ADAPTERS}", f"decoder.{ADAPTERS}"]
-    more = {"regions": config.region_weight}
-    more |= {"states": config.state_weight} if has_towers_stage(config) else {}
+    more = {"regions": config.region_weight, "sides": config.side_weight}
 
     def stage(name: StageName, globs: list[str], findings: float, smoothing: float) -> Stage:
         learned = objective(processor, {"words": 1.0, "findings": findings, **more}, smoothing)
@@ -464,14 +464,14 @@ def stages(config: CheXQueryConfig, processor: CheXQueryProcessor) -> tuple[Stag
         return Stage(name, rates, learned, config.epochs[name], best_by="loss/words", weight_decay=0.01)
 
     found = [
-        stage("align", [*new, "findings.*"], 0.7, 0.0),
-        stage("joint", [*new, "findings.*", *adapters], 0.3, 0.05),
+        stage("align", [*new, "findings.*", "sides.*"], 0.7, 0.0),
+        stage("joint", [*new, "findings.*", "sides.*", *adapters], 0.3, 0.05),
         stage("report", [*new, adapters[1]], config.report_findings, 0.1),
     ]
     if not has_towers_stage(config):
         return tuple(found)
-    seen = dict.fromkeys(["vision.*", "towers.film.*", "towers.patch.*"], config.rates["towers"])
-    told = dict.fromkeys(["decoder.*", "fusion.*", "memory.*", "towers.told.*"], config.writer_rate)
+    seen = dict.fromkeys(["vision.*", "towers.*"], config.rates["towers"])
+    told = dict.fromkeys(["decoder.*", "fusion.*", "memory.*", "told.*"], config.writer_rate)
     learned = objective(processor, {"film": 1.0, "patch": 0.1, "told": 1.0})
     spared, epochs = (ADAPTERS, "fusion.gate.*"), config.epochs["towers"]
     return Stage("towers", {**seen, **told}, learned, epochs, weight_decay=0.01, frozen=spared), *found

@@ -1,6 +1,6 @@
-"""Losses of what is said, and of what it is said from.
+"""Losses of what is said: words, and the sides of findings.
 
-Shapes: B batch, T words, S vocabulary, Q queries of which the first C are labels, D width.
+Shapes: B batch, T words, S vocabulary, C labels.
 """
 
 from __future__ import annotations
@@ -18,12 +18,7 @@ def token_sum(
     return F.cross_entropy(logits_NS, words_N, label_smoothing=smoothing, reduction="sum")
 
 
-def state_sum(states_BQD: torch.Tensor, told_BQD: torch.Tensor, told_BC2: torch.Tensor) -> torch.Tensor:
-    """Sum over the studies of how far the labels' states lie from those that the report tells: the mean square over D,
-    averaged over the labels that it tells and over the others apart, since it tells few (`decoders.told`)."""
-    labels = told_BC2.shape[1]
-    far_BC = (states_BQD[:, :labels].float() - told_BQD[:, :labels].float()).square().mean(-1)
-    is_told_BC = told_BC2[..., 0] > 0
-    told_B = (far_BC * is_told_BC).sum(1) / is_told_BC.sum(1).clamp(min=1)
-    others_B = (far_BC * ~is_told_BC).sum(1) / (~is_told_BC).sum(1).clamp(min=1)
-    return (told_B + others_B).sum()
+def side_sum(sides_BC4: torch.Tensor, told_BC2: torch.Tensor) -> torch.Tensor:
+    """Sum of the cross-entropy of the side of each label that the report calls present (`decoders.told`)."""
+    is_told_BC = told_BC2[..., 0] == 1
+    return F.cross_entropy(sides_BC4[is_told_BC].float(), told_BC2[..., 1][is_told_BC], reduction="sum")

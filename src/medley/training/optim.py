@@ -20,7 +20,7 @@ _BLOCK = re.compile(r"(?:blocks|layers?|stages?|denseblock|transition)([._]?)(\d
 
 
 # Tables of tokens and positions by the names that timm, transformers and this house give them
-_TABLE = re.compile(r"bias|pos_embed|position_embed|_token|class_embedding|queries_")
+_TABLE = re.compile(r"bias|pos_embed|position_embed|_token|class_embedding|queries_|names_")
 
 
 def decayed(model: nn.Module) -> set[str]:

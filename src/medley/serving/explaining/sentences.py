@@ -42,8 +42,10 @@ def sentences_of(
     memory, is_memory = output.memory_BMD, output.is_memory_BM
     said = words.say(model.decoder, memory, is_memory, model.config.beams)
     reads = model.decoder.reads(memory, is_memory, [one.row for one in said])
-    looked = model.fusion.looked(output.states_BQD)
-    looked_BKQ, maps_BQVhw = (tensor.float().cpu().numpy() for tensor in (looked, output.maps_BQVhw))
+    pooled_BKQ = model.fusion.looked(output.states_BQD)
+    called_CQ = torch.eye(output.logits_BC.shape[1], pooled_BKQ.shape[-1])  # a call is of its own query
+    looked_BNQ = torch.cat([pooled_BKQ, called_CQ.to(pooled_BKQ).expand(len(pooled_BKQ), -1, -1)], dim=1)
+    looked_BKQ, maps_BQVhw = (tensor.float().cpu().numpy() for tensor in (looked_BNQ, output.maps_BQVhw))
     found = []
     for b, count in enumerate(films):
         followed = reading.Followed(
