@@ -30,6 +30,7 @@ from medley.evaluation.predictions.lines import TASKS, one_task, read_prediction
 from medley.evaluation.predictions.table import TASK as CSV_TASK
 from medley.evaluation.predictions.table import read_predictions_csv
 from medley.evaluation.reports.beside import Answers
+from medley.evaluation.reports.floors import OF_TEXTS
 from medley.evaluation.reports.of_others import TextOptions, score_reports
 from medley.evaluation.scorecard.card import Protocol, Scorecard
 from medley.evaluation.scorecard.files import write_scorecard
@@ -39,7 +40,7 @@ PREDICTIONS, THRESHOLDS, CALIBRATION = "predictions.jsonl", "thresholds.json", "
 DEV = "dev"
 RESERVED_FLOORS = {
     FINDINGS: ("prevalence", "all_negative", "text_only"),
-    REPORTS: ("constant_normal", "most_frequent", "nearest_text", "nearest_reference"),
+    REPORTS: OF_TEXTS,
 }
 
 

@@ -25,6 +25,7 @@ from medley.evaluation.clinical.laterality import laterality, true_sides
 from medley.language.labeler import join_sections, label_text, side_text
 
 TABLE, TEXT = "table", "reference text"
+OURS = "medley"  # how the protocol calls our own labeler
 UNCERTAIN_AS = {1: "", 0: "_uncertain_0"}  # what -1 counts as -> suffix of the metric's name
 
 Labeler = Callable[[Sequence[str]], Sequence[Labels]]  # texts -> label -> 1, 0, -1, nan
@@ -100,7 +101,7 @@ def read_labels(
     *,
     truth: str | None = None,
     labeler: Labeler | None = None,
-    named: str = "medley",
+    named: str = OURS,
 ) -> ReportLabels:
     """Label hypotheses and references once; every distinct text is read once.
 

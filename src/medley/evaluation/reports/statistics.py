@@ -72,6 +72,7 @@ class ReportStatistics:
     def definitions(self) -> dict[str, str]:
         """What the protocol says of the metrics: numbers of unlike ones are not to be compared."""
         return {
+            "tokens": self.texts[""].tokens,
             "text": self.texts[""].definitions,
             "clinical": DEFINITIONS,
             "truth": self.labels.truth,
