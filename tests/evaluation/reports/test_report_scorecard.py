@@ -14,8 +14,7 @@ from medley.core.errors import MedleyError
 from medley.core.labels import CHEXPERT_14
 from medley.core.records import Prediction
 from medley.evaluation.reports.beside import compared
-from medley.evaluation.reports.floors import text_floors
-from medley.evaluation.reports.floors import CONSTANT_NORMAL
+from medley.evaluation.reports.floors import CONSTANT_NORMAL, text_floors
 from medley.evaluation.reports.scorecard import chest_report_scorecard
 from medley.evaluation.reports.statistics import report_statistics
 from medley.evaluation.scorecard.body import scorecard_body, scorecard_page
