@@ -49,6 +49,7 @@ def test_numbers_on_stdout_words_on_stderr_files_in_the_folder(medley, theirs, t
 def test_what_cannot_be_done_is_one_line(medley, theirs, tmp_path):
     file = tmp_path / "a file"
     file.write_text("x")
+    (tmp_path / "empty").mkdir()
     strange = tmp_path / "strange.jsonl"
     strange.write_text(theirs.read_text().replace('"c3"', '"z"'))
     for arguments, rule in (
@@ -62,8 +63,26 @@ def test_what_cannot_be_done_is_one_line(medley, theirs, tmp_path):
         (("--encoder", tmp_path / "none"), "is no folder"),
         (("--chexbert", f"{tmp_path / 'none.pth'}@words"), "none.pth"),
         (("--tokens", "13b"), "did you mean '13a'"),
+        (("--dev", theirs), f"--dev {theirs}: no prediction has 'scores' of findings"),
+        (("--wordnet", tmp_path / "none"), f"{tmp_path / 'none'} holds no WordNet"),
+        (("--wordnet", tmp_path / "empty"), f"medley doctor --wordnet {tmp_path / 'empty'} makes one there"),
     ):
         code, _, err = medley("score", theirs, *arguments, "--bootstrap", 0)
         assert code == 2, arguments
         assert rule in " ".join(err.split()), arguments
         assert len(err.strip().splitlines()) == 1, err
+
+
+def test_a_label_that_nothing_knows_is_named_with_the_nearest(medley, theirs, tmp_path):
+    lines = [json.loads(line) for line in theirs.read_text().splitlines()]
+    odd = tmp_path / "odd.jsonl"
+    for labels, scores, refused in (
+        ({"Oedemaa": 1}, {}, True),
+        ({"Oedema": 1, "Hernia": 0}, {}, False),
+        ({"Scapula alata": 1}, {"Scapula alata": 0.4}, False),
+    ):
+        odd.write_text("".join(json.dumps({**line, "labels": labels, "scores": scores}) + "\n" for line in lines))
+        code, _, err = medley("score", odd, "--bootstrap", 0)
+        assert (code == 2) == refused, labels
+        named = f"{odd} (case 'c0'): 'labels': unknown label 'Oedemaa'; did you mean 'Edema'?"
+        assert (named in " ".join(err.split())) == refused

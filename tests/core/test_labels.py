@@ -18,6 +18,7 @@ from medley.core.errors import MedleyError
         ("PLEURAL  EFFUSION", "Pleural Effusion"),
         ("Pleural_Thickening", "Pleural Thickening"),
         ("no findings", "No Finding"),
+        ("pulmonary oedema", "Edema"),
         ("Scapula alata", "Scapula alata"),
     ],
 )

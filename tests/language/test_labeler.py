@@ -89,11 +89,31 @@ def test_no_finding_comes_from_the_others_and_a_device_counts_as_it_is_told() ->
     assert label_text("Normal chest. Mild cardiomegaly.")[NO_FINDING] == 0, "it never stands against a finding"
 
 
-@pytest.mark.parametrize("text", ["", "  \n", "XX", "...", "12.5", "😀", "\x00\x1f", "INDICATION: cough."])
-def test_texts_of_nothing_say_nothing(text: str) -> None:
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "  \n",
+        "x",
+        "XX",
+        "...",
+        "12.5",
+        "😀",
+        "\x00\x1f",
+        "INDICATION: cough.",
+        "两肺清晰，心影不大。",
+        "Это (не) так, a.",
+    ],
+)
+def test_of_what_cannot_be_read_no_label_is_known(text: str) -> None:
     values = label_text(text)
-    assert all(math.isnan(value) for label, value in values.items() if label != NO_FINDING)
+    assert all(math.isnan(value) for value in values.values()), "not No Finding either: it would be a normal report"
     assert list(values) == list(CHEXPERT_14)
+
+
+@pytest.mark.parametrize("text", ["Stable exam.", "Negative.", "No interval change.", "Left lower lobe bronchitis."])
+def test_what_can_be_read_and_names_no_finding_is_no_finding(text: str) -> None:
+    assert label_text(text)[NO_FINDING] == 1
 
 
 def test_labels_are_asked_by_name_in_any_order_and_an_unknown_one_is_not_known() -> None:

@@ -78,7 +78,8 @@ def _print_tables(found: Comparison) -> None:
     averages = _table("", "p", "least", "Holm")
     reasons: dict[str, list[str]] = {}
     heads = [name for name in found.averages if name.endswith(f"/{found.headline}")]
-    for name in (*shown, *heads):
+    elsewhere = [name for name in found.averages if name.startswith("external/")]
+    for name in (*shown, *heads, *elsewhere):
         if of := found.averages.get(name):
             averages.add_row(name, *_cells(of), *_exchanged(of))
             reasons.setdefault(of.difference.error or "", []).append(name)

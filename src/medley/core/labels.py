@@ -62,7 +62,9 @@ ALIASES = {
     "Enlarged Cardiomediastinal Silhouette": "Enlarged Cardiomediastinum",
     "Airspace Opacity": "Lung Opacity",
     "Opacity": "Lung Opacity",
+    "Oedema": "Edema",
     "Pulmonary Edema": "Edema",
+    "Pulmonary Oedema": "Edema",
     "No Findings": "No Finding",
     "Normal": "No Finding",
 }

@@ -17,6 +17,7 @@ import numpy as np
 from medley.core.about import VERSION
 from medley.core.errors import MedleyError, choose, nearest
 from medley.core.files import sha256, write_json
+from medley.core.labels import CHEXPERT_14, NIH_14
 from medley.core.records import Prediction
 from medley.evaluation.findings.scorecard import chest_findings_scorecard
 from medley.evaluation.fitted.calibration import Calibration, fit_calibration
@@ -29,6 +30,7 @@ from medley.evaluation.predictions.lines import TASKS, one_task, read_prediction
 from medley.evaluation.predictions.table import TASK as CSV_TASK
 from medley.evaluation.predictions.table import read_predictions_csv
 from medley.evaluation.reports.beside import Answers
+from medley.evaluation.reports.floors import OF_TEXTS
 from medley.evaluation.reports.of_others import TextOptions, score_reports
 from medley.evaluation.scorecard.card import Protocol, Scorecard
 from medley.evaluation.scorecard.files import write_scorecard
@@ -38,7 +40,7 @@ PREDICTIONS, THRESHOLDS, CALIBRATION = "predictions.jsonl", "thresholds.json", "
 DEV = "dev"
 RESERVED_FLOORS = {
     FINDINGS: ("prevalence", "all_negative", "text_only"),
-    REPORTS: ("constant_normal", "most_frequent", "nearest_text", "nearest_reference"),
+    REPORTS: OF_TEXTS,
 }
 
 
@@ -196,6 +198,8 @@ def _protocol(known: KnownCases | None, part: str, stated: Mapping[str, Any]) ->
 
 
 def _with_truth(predictions: list[Prediction], path: Path, known: KnownCases | None, part: str) -> list[Prediction]:
+    if predictions[0].task == REPORTS:
+        _refuse_unknown_labels(predictions, path, known)
     joined = known.joined(predictions, part, str(path)) if known else predictions
     unknown = all(value is None for prediction in joined for value in prediction.labels.values())
     if unknown and joined[0].task == FINDINGS:
@@ -203,14 +207,28 @@ def _with_truth(predictions: list[Prediction], path: Path, known: KnownCases | N
     return joined
 
 
+def _refuse_unknown_labels(predictions: Sequence[Prediction], path: Path, known: KnownCases | None) -> None:
+    """A report is held against CheXpert's labels: another one is a slip, unless the system or the table has it too."""
+    listed = {*CHEXPERT_14, *NIH_14, *(known.labels if known else ())}
+    for one in predictions:
+        if odd := [name for name in one.labels if name not in listed and name not in one.scores]:
+            where = f"{path} (case '{one.case_id}'): 'labels'"
+            raise MedleyError(f"{where}: unknown label '{odd[0]}'{nearest(odd[0], CHEXPERT_14)}")
+
+
 def _fit(dev: FittedOn, task: str, known: KnownCases | None) -> tuple[Thresholds, Calibration | None]:
     predictions = _with_truth(
         one_task(read_any(dev.path, task, known.patients if known else None), task), dev.path, known, DEV
     )
-    thresholds = fit_thresholds(predictions, dev.thresholds)  # type: ignore[arg-type]
-    if dev.calibration == "none":
-        return thresholds, None
-    return thresholds, fit_calibration(predictions, dev.calibration)  # type: ignore[arg-type]
+    if not any(one.scores for one in predictions):
+        raise MedleyError(f"--dev {dev.path}: no prediction has 'scores' of findings, which thresholds are fitted on")
+    try:
+        thresholds = fit_thresholds(predictions, dev.thresholds)  # type: ignore[arg-type]
+        if dev.calibration == "none":
+            return thresholds, None
+        return thresholds, fit_calibration(predictions, dev.calibration)  # type: ignore[arg-type]
+    except MedleyError as error:
+        raise MedleyError(f"--dev {dev.path}: {error}") from error
 
 
 def _constants(predictions: Sequence[Prediction], known: KnownCases | None) -> dict[str, Floor]:

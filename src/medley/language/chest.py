@@ -156,6 +156,7 @@ ANYTHING = {
 
 # Look alike, and are not the finding.
 OTHER_THINGS = (
+    "negative",  # "negative chest": a word that is known; "negative for" is a denial
     "{pericardial|joint|knee|elbow|middle ear} {effusion|effusions}",
     "{peripheral|leg|ankle|pedal|soft tissue|subcutaneous|cerebral|limb|extremity|pitting|bone marrow} {edema|oedema}",
     "{subcutaneous|soft tissue|mediastinal|surgical} emphysema",

@@ -15,8 +15,8 @@ from collections.abc import Iterable, Mapping
 from medley.core.labels import CHEXPERT_14, HIERARCHY, NO_FINDING, NOT_KNOWN, UNCERTAIN
 from medley.core.records import INPUT_SECTIONS
 from medley.language import chest
-from medley.language.mentions import ABSENT, PERHAPS, PRESENT, find_mentions
-from medley.language.sentences import INPUT_HEADERS, split_sentences
+from medley.language.mentions import ABSENT, PERHAPS, PRESENT, can_be_read, find_mentions
+from medley.language.sentences import INPUT_HEADERS
 
 # What stands under these headers says nothing of this film: what was asked, what was before, what should be done next.
 NOT_REPORTED = INPUT_HEADERS | {"recommendation"}
@@ -40,8 +40,8 @@ def label_text(
     word also counts as the label it belongs to (`chest.IMPLIES`: a nodule is a Lung Lesion); with `parents`, parents
     follow their children (`core.labels.HIERARCHY`: an edema is a Lung Opacity). Without both, a label is only what its
     own words say. No Finding is 1 where nothing is present or uncertain, 0 where something is, and nan where nothing
-    was reported; a device is no finding to CheXpert's labeler, but is one to its human readers (`device_is_finding`).
-    A name of `labels` that the lexicon does not have is nan.
+    can be read: no text, another language (`can_be_read`). A device is no finding to CheXpert's labeler, but is one to
+    its human readers (`device_is_finding`). A name of `labels` that the lexicon does not have is nan.
     """
     values: dict[str, float] = {}
     for mention in find_mentions(text, skip=NOT_REPORTED):
@@ -59,7 +59,7 @@ def label_text(
     if any(value in _POSITIVE for value in counted.values()):
         values[NO_FINDING] = 0.0
     else:
-        values[NO_FINDING] = 1.0 if _reports_something(text) else NOT_KNOWN
+        values[NO_FINDING] = 1.0 if counted or can_be_read(text, skip=NOT_REPORTED) else NOT_KNOWN
     return {label: values.get(label, NOT_KNOWN) for label in labels}
 
 
@@ -95,8 +95,3 @@ def _coarser(label: str, value: float) -> list[tuple[str, float]]:
 
 def _stronger(one: float, other: float) -> float:
     return one if _RANK.get(one, 0) >= _RANK.get(other, 0) else other
-
-
-def _reports_something(text: str) -> bool:
-    reported = (sentence for sentence in split_sentences(text) if sentence.section not in NOT_REPORTED)
-    return any(char.isalpha() for sentence in reported for char in text[sentence.start : sentence.end])

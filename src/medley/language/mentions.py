@@ -20,6 +20,9 @@ from medley.language.sentences import Sentence, split_sentences
 
 PRESENT, ABSENT, PERHAPS = "present", "absent", "uncertain"
 _STATES = frozenset({"normal", "abnormal", "borderline"})
+# The kinds of words that a report says something with; the others (lists, "is", "may") are of any text.
+_TELLING = _STATES | {"finding", "anything", "other", "subject", "place", "standing"}
+_TELLING |= {"deny_before", "deny_after", "no_trigger"}
 _LINKS = frozenset({"in", "at", "on", "within", "of", "over", "involving", "along", "throughout", "from", "near"})
 _GLUE = frozenset({"the", "a", "an", "its", "their", "this", "that", "both", "of"})
 _OTHERS = frozenset({"finding", "turn", "anything", "deny_after", *_STATES})  # words before these belong to them
@@ -58,6 +61,14 @@ def find_mentions(text: str, wide: bool = False, skip: Collection[str] = ()) -> 
     low = lower(text)
     sentences = (sentence for sentence in split_sentences(text) if sentence.section not in skip)
     return [mention for sentence in sentences for mention in _read(text, low, sentence, wide)]
+
+
+def can_be_read(text: str, skip: Collection[str] = ()) -> bool:
+    """Whether the lexicon knows a telling word of the text, outside the sections of `skip`: "stable exam" is no mention
+    and can be read; another language, a row of dots or "x" cannot."""
+    low = lower(text)
+    told = (tokens(low, one.start, one.end) for one in split_sentences(text) if one.section not in skip)
+    return any(mark.term.kind in _TELLING for words in told for mark in _vocabulary().marks(words))
 
 
 def _read(text: str, low: str, sentence: Sentence, wide: bool = False) -> list[Mention]:

@@ -158,6 +158,28 @@ def test_bad_input_is_named_or_null() -> None:
     assert clinical_scores(read_labels([long, *few[1:]]), resamples=5).reports == 4
 
 
+def test_of_a_text_that_cannot_be_read_nothing_is_claimed_and_nothing_is_true() -> None:
+    chinese, few = {"findings": "两肺清晰。"}, make(20)
+    one = replace(few[0], reference={"findings": "The lungs are clear."})
+    said = clinical_scores(read_labels([replace(one, hypothesis=chinese)]), resamples=0)
+    assert said.metrics["clinical_f1_micro_14"].value == 0, "it does not say No Finding"
+    assert said.remarks == (
+        "the labeler can read nothing in 1 of 1 hypotheses: they claim nothing, not even No Finding",
+    )
+    lacking = [*few[5:], *(replace(each, reference=chinese) for each in few[:5])]
+    found, rest = read_labels(lacking), read_labels(few[5:])
+    assert found.unread == (
+        "the labeler can read nothing in 5 of 20 references: they are not known, and in no clinical metric",
+    )
+    ours, theirs = (clinical_scores(labels, resamples=0).metrics for labels in (found, rest))
+    for name, metric in ours.items():
+        assert (metric.value, metric.n) == (theirs[name].value, theirs[name].n), name
+    nobody = clinical_scores(read_labels([replace(each, reference=chinese) for each in few]), resamples=20)
+    micro = nobody.metrics["clinical_f1_micro_14"]
+    assert (micro.value, micro.n, micro.error) == (None, 0, "no report has a known label")
+    assert read_labels([replace(one, labels={"Edema": 0}, hypothesis=chinese)]).unread, "of a table's truth, too"
+
+
 def test_another_labeler_is_asked_once_for_each_text_and_named() -> None:
     asked: list[str] = []
 

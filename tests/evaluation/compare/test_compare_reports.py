@@ -10,8 +10,10 @@ import pytest
 
 from medley.core.errors import MedleyError
 from medley.core.files import sha256, write_json, write_text
+from medley.core.labels import CHEXPERT_14
 from medley.core.records import Prediction
 from medley.evaluation.clinical.external import ExternalScores
+from medley.evaluation.clinical.labels import NamedLabeler
 from medley.evaluation.compare.differences import compare
 from medley.evaluation.compare.words import sentences, words_of
 from medley.evaluation.predictions.lines import write_predictions
@@ -275,8 +277,13 @@ def test_what_was_not_measured_alike_is_refused(good, system):
         system("tokens", ours, tokens="13a"),
         "metric_definitions: ",
         "only A has text/1: coco tokens",
+        "tokens: A 'coco', B '13a'",
         "the same --tokens",
     )
+    theirs = NamedLabeler("chexbert", lambda texts: [dict.fromkeys(CHEXPERT_14, 1.0) for _ in texts])
+    read = [system(name, ours, labeler=theirs) for name in ("one", "other")]
+    refuses(good, read[0], "labeler: A 'medley', B 'chexbert'")
+    refuses(*read, "was labelled by chexbert", "score both without --chexbert")
     labelled = [replace(one, labels={"Edema": 1}) for one in ours]
     refuses(good, system("truth", labelled), "truth: A 'reference text', B 'table'")
     part = [replace(one, hypothesis={"findings": one.hypothesis["findings"]}) for one in ours]

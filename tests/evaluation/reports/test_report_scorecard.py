@@ -14,7 +14,7 @@ from medley.core.errors import MedleyError
 from medley.core.labels import CHEXPERT_14
 from medley.core.records import Prediction
 from medley.evaluation.reports.beside import compared
-from medley.evaluation.reports.floors import text_floors
+from medley.evaluation.reports.floors import CONSTANT_NORMAL, text_floors
 from medley.evaluation.reports.scorecard import chest_report_scorecard
 from medley.evaluation.reports.statistics import report_statistics
 from medley.evaluation.scorecard.body import scorecard_body, scorecard_page
@@ -68,6 +68,8 @@ def test_a_floor_is_held_against_the_system_on_the_same_patients(reports):
         assert card.floors["constant_normal"][name] == card.metrics[f"constant_normal/{name}"].value
         assert metric.value == pytest.approx(card.metrics[name].value - card.floors["constant_normal"][name])
     assert set(card.floors["constant_normal"]) == set(compared(ours.metrics(resamples=0, seed=0)))
+    assert CONSTANT_NORMAL["findings"] in card.provenance["text_floors"], "the words of the constant are told"
+    assert "text_floors" not in card_of(predictions, floors={}).provenance
 
 
 def test_what_is_not_beaten_is_said_first(reports):

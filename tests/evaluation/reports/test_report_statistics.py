@@ -69,6 +69,10 @@ def test_the_truth_is_said(reports):
     mixed = report_statistics(half)
     assert mixed.definitions["truth"] == "reference text"
     assert any("only 10 of 20 studies have labels of a table" in line for line in mixed.remarks)
+    elsewhere = report_statistics([replace(one, labels={"Hernia": 1}) for one in predictions])
+    assert not any("of a table" in line for line in elsewhere.remarks), "a label that clinical F1 does not ask for"
+    unread = report_statistics([replace(one, reference={"findings": "两肺清晰。"}) for one in predictions])
+    assert any("the labeler can read nothing in 20 of 20 references" in line for line in unread.remarks)
 
 
 def test_a_study_without_a_reference_is_in_no_number_and_the_others_stay(reports):

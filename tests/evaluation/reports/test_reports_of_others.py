@@ -134,6 +134,7 @@ def test_scorers_of_others_stand_beside_ours_and_fail_alone(theirs, table, tmp_p
     assert any(line.startswith("external scorer broken: ") for line in scored.card.warnings)
     assert scored.card.protocol["external"] == {"words": "words 1"}
     assert "13a tokens" in scored.card.protocol["metric_definitions"]
+    assert scored.card.protocol["tokens"] == "13a"
 
 
 @pytest.mark.parametrize(
@@ -143,7 +144,7 @@ def test_scorers_of_others_stand_beside_ours_and_fail_alone(theirs, table, tmp_p
         ([line(hypothesis=None), line(1, hypothesis=None)], "no prediction has a 'hypothesis'"),
         ([line(reference=None), line(1, reference=None)], "no report has a reference or a label"),
         ([line(reference=" "), line(1, reference="")], "no report has a reference or a label"),
-        ([line(hypothesis=["a"])], "'hypothesis' is .* it must be an object"),
+        ([line(hypothesis=["a"])], "'hypothesis' is .* it must be a text, or an object"),
         ([line(hypothesis={"findings": 3})], "section 'findings' is 3; it must be a text"),
         ([line(scores={"Edema": 0.5}, labels={"Edema": 1}), line(1)], "case 'c1', head 'fused': there are no scores"),
         ([line(task="brain_report")], "the task brain_report has no scorecard yet"),
@@ -163,7 +164,10 @@ def test_options_of_reports_are_of_reports(tmp_path):
     (tmp_path / "r.csv").write_text("case_id,patient_id,hypothesis,reference\na,p,x,y\n")
     with pytest.raises(MedleyError, match=r"the column 'hypothesis' is of reports; write them as JSON lines"):
         score_file(tmp_path / "r.csv")
-    for texts, rule in ((TextOptions(tokens="coca"), "did you mean 'coco'"), (TextOptions(wordnet=tmp_path), "lacks")):
+    for texts, rule in (
+        (TextOptions(tokens="coca"), "did you mean 'coco'"),
+        (TextOptions(wordnet=tmp_path), "no WordNet"),
+    ):
         with pytest.raises(MedleyError, match=rule):
             score_file(write(tmp_path, line(), line(1)), texts=texts)
 
@@ -179,7 +183,8 @@ def test_strange_and_endless_reports_are_scored_and_written(tmp_path):
     assert time.process_time() - began < 10
     page = scored.write(tmp_path / "out")
     assert " characters)" in page.read_text(encoding="utf-8"), "cut, and said so"
-    assert scored.card.metrics["clinical_f1_micro_14"].n == 4
+    assert scored.card.metrics["clinical_f1_micro_14"].n == 3, "neither the empty reference nor the smile is known"
+    assert any("can read nothing in 1 of 4 references" in said for said in scored.card.warnings)
     assert any("1 of 5 hypotheses empty" in said for said in scored.card.warnings)
     assert any("1 of 5 references empty: 4 studies in every metric" in said for said in scored.card.warnings)
 

@@ -3,8 +3,9 @@
 A metric is a function of sums of these counts over reports, so an interval needs the counts once and no text again.
 
 Labels of texts are 1, 0, -1 (uncertain) and nan (never mentioned), as `language.labeler` gives them. A label that is
-never mentioned is not said: it counts as 0, in hypothesis and reference alike. In a case table nan is not known, and
-that cell of that report is left out.
+never mentioned is not said: it counts as 0, in hypothesis and reference alike. A text of which every label is nan, No
+Finding too, could not be read: a hypothesis of that kind claims nothing, and a reference is not known. In a case table
+nan is not known. What is not known is left out, cell by cell.
 
 Shapes: N reports, L labels.
 """
@@ -58,8 +59,9 @@ def count_reports(
 ) -> Counts:
     """The counts of N reports. `uncertain` is what -1 becomes, 1 or 0, on both sides.
 
-    `truth_is_text` says that the truths were read from texts (nan: not said) and not from a case table (nan or None:
-    not known). Raises MedleyError for lists of unlike length, a label that a report lacks, and a value that is none.
+    `truth_is_text` says that the truths were read from texts (nan: not said, or all of them: nothing could be read) and
+    not from a case table (nan or None: not known). Raises MedleyError for lists of unlike length, a label that a report
+    lacks, and a value that is none.
     """
     if len(truths) != len(said):
         raise MedleyError(
@@ -68,7 +70,10 @@ def count_reports(
     if uncertain not in (0, 1):
         raise MedleyError(f"clinical metrics: uncertain is {uncertain}; it must count as 1 or as 0")
     true_NL, said_NL = _values(truths, names, "reference"), _values(said, names, "hypothesis")
-    known_NL = np.ones_like(true_NL) if truth_is_text else (~np.isnan(true_NL)).astype(float)
+    known_NL = ~np.isnan(true_NL)
+    if truth_is_text:
+        known_NL |= known_NL.any(axis=1, keepdims=True)
+    known_NL = known_NL.astype(float)
     binary = [np.where(of_NL == UNCERTAIN, uncertain, np.nan_to_num(of_NL)) for of_NL in (true_NL, said_NL)]
     return Counts(tuple(names), binary[0] * known_NL, binary[1] * known_NL, known_NL)
 

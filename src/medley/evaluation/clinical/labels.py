@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from math import isnan
 from typing import NamedTuple
 
 import numpy as np
@@ -24,6 +25,7 @@ from medley.evaluation.clinical.laterality import laterality, true_sides
 from medley.language.labeler import join_sections, label_text, side_text
 
 TABLE, TEXT = "table", "reference text"
+OURS = "medley"  # how the protocol calls our own labeler
 UNCERTAIN_AS = {1: "", 0: "_uncertain_0"}  # what -1 counts as -> suffix of the metric's name
 
 Labeler = Callable[[Sequence[str]], Sequence[Labels]]  # texts -> label -> 1, 0, -1, nan
@@ -51,6 +53,7 @@ class ReportLabels:
     truth_of_sides: str  # the same, of the sides
     labeler: str
     remarks: tuple[str, ...]
+    unread: tuple[str, ...] = ()  # remarks on texts in which the labeler reads nothing
 
     def counts(self, uncertain: int) -> Counts:
         """The per-report counts, -1 counted as `uncertain`."""
@@ -98,7 +101,7 @@ def read_labels(
     *,
     truth: str | None = None,
     labeler: Labeler | None = None,
-    named: str = "medley",
+    named: str = OURS,
 ) -> ReportLabels:
     """Label hypotheses and references once; every distinct text is read once.
 
@@ -128,19 +131,35 @@ def read_labels(
     references = [join_sections(one.reference) for one in kept]
     # a case table, ours and CheXpert's human labels alike, counts a device as a finding: No Finding follows it there
     read = remembering(labeler or _labeler(device_is_finding=truth == TABLE))
+    truths = read(references) if truth == TEXT else [_table_labels(one) for one in kept]
+    said = read(hypotheses)
+    written = [labels for labels, text in zip(said, hypotheses, strict=True) if text]
     sides, truth_of_sides = _true_sides(kept, references)
     return ReportLabels(
         case_ids=tuple(one.case_id for one in kept),
         patient_ids=tuple(one.patient_id for one in kept),
-        truths=tuple(read(references) if truth == TEXT else [_table_labels(one) for one in kept]),
-        said=tuple(read(hypotheses)),
+        truths=tuple(truths),
+        said=tuple(said),
         true_sides=tuple(sides),
         said_sides=tuple(map(side_text, hypotheses)),
         truth=truth,
         truth_of_sides=truth_of_sides,
         labeler=named,
         remarks=tuple(remarks),
+        unread=tuple(_unread(truths if truth == TEXT else (), written)),
     )
+
+
+def _unread(truths: Sequence[Labels], said: Sequence[Labels]) -> list[str]:
+    """What texts are worth of which no label is known, No Finding neither."""
+    remarks = []
+    for read, what, worth in (
+        (truths, "references", "they are not known, and in no clinical metric"),
+        (said, "hypotheses", "they claim nothing, not even No Finding"),
+    ):
+        if count := sum(all(value is None or isnan(value) for value in labels.values()) for labels in read):
+            remarks.append(f"the labeler can read nothing in {count} of {len(read)} {what}: {worth}")
+    return remarks
 
 
 def _labeler(device_is_finding: bool) -> Labeler:

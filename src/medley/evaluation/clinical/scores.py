@@ -25,9 +25,9 @@ from medley.evaluation.statistics import NO_RESAMPLES, Metric, with_interval
 LATERALITY = "laterality_accuracy"
 DEFINITIONS = (
     "clinical/1: labels of texts are read by medley.language.labeler unless `labeler` names another; never mentioned "
-    "counts as absent; macro: mean over labels with 10 positives and 10 negatives; published: over all, 0 where a "
-    "label is neither said nor true; example: mean over reports; laterality: over findings that truly have a side, "
-    "unmentioned is wrong"
+    "counts as absent, a reference of which nothing can be read as not known; macro: mean over labels with 10 "
+    "positives and 10 negatives; published: over all, 0 where a label is neither said nor true; example: mean over "
+    "reports; laterality: over findings that truly have a side, unmentioned is wrong"
 )
 
 
@@ -94,7 +94,7 @@ def clinical_scores(labels: ReportLabels, *, resamples: int = 1000, seed: int = 
         truth=labels.truth,
         labeler=labels.labeler,
         reports=n,
-        remarks=labels.remarks,
+        remarks=(*labels.remarks, *labels.unread),
     )
 
 

@@ -26,6 +26,7 @@ OF_CASES = ("studies", "patients", "studies_lacking")
 OF_TABLE = ("reader", "synthetic")
 OF_SOME_METRICS = ("thresholds", "calibration")
 BESIDE_REPORTS = ("auxiliary_metric_definitions", "auxiliary_thresholds", "auxiliary_calibration", "external")
+OF_OPTIONS = {"metric_definitions", "tokens", "labeler"}  # follow from how both were scored
 _SHOWN = 40  # characters of two texts that differ
 
 
@@ -64,12 +65,12 @@ def _refuse_protocols(a: System, b: System) -> None:
         return
     todo = ""
     silent = [system.name for system in (a, b) if system.card.protocol.get("table") is None]
-    if silent and unlike != ["metric_definitions"]:
+    if silent and not OF_OPTIONS.issuperset(unlike):
         todo = f"; score {' and '.join(silent)} with --train CASES --splits F"
     elif any(None in (ours.get(key), theirs.get(key)) for key in ("notes", "aggregation") if key in unlike):
         todo = "; what no table tells is stated with `medley score --state KEY=VALUE`"
-    elif "metric_definitions" in unlike:
-        todo = "; score both with one version and the same --tokens, --wordnet and --encoder"
+    elif OF_OPTIONS & set(unlike):
+        todo = "; score both with one version and the same --tokens, --wordnet, --encoder and --chexbert"
     said = "; ".join(_difference(key, ours.get(key), theirs.get(key)) for key in unlike)
     raise MedleyError(f"A ({a.path}) and B ({b.path}) were measured by unlike protocols: {said}{todo}")
 

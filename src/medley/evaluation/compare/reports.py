@@ -10,7 +10,6 @@ Shapes: S studies, R resamples or exchanges.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -18,7 +17,7 @@ import numpy as np
 
 from medley.core.errors import MedleyError
 from medley.evaluation import text
-from medley.evaluation.clinical.labels import UNCERTAIN_AS, pooled_statistics
+from medley.evaluation.clinical.labels import OURS, UNCERTAIN_AS, pooled_statistics
 from medley.evaluation.clinical.labels import Weighted as OfLabels
 from medley.evaluation.compare.by_report import FILE, read_by_report
 from medley.evaluation.compare.record import Flat, Key, Weighted
@@ -27,6 +26,7 @@ from medley.evaluation.ranking import ratio
 from medley.evaluation.reports.statistics import ReportStatistics, pooled, report_statistics
 from medley.evaluation.reports.statistics import Weighted as OfReports
 from medley.evaluation.statistics import DeLongTest, Metric
+from medley.evaluation.text.tokens import TOKENIZERS
 
 JOINED = ""  # the group of what is measured on all sections at once
 HEADLINE = Key(JOINED, None, "clinical_f1_micro_14")
@@ -170,9 +170,12 @@ def _key(name: str) -> Key:
 
 def _read(system: System) -> ReportStatistics:
     """The texts read as the scorecard says: METEOR and BERTScore only where what they need is at hand."""
-    definitions = str(system.card.protocol.get("metric_definitions"))
-    tokens = re.match(r"text/\d+: (\w+) tokens", definitions)
-    found = report_statistics(system.predictions, tokens=tokens[1]) if tokens else None
+    protocol = system.card.protocol
+    if (labeler := protocol.get("labeler")) != OURS:
+        rule = "its texts are read by our rules here, and another labeler's cannot be compared"
+        raise MedleyError(f"{system.path} was labelled by {labeler}: {rule}; score both without --chexbert")
+    definitions, tokens = str(protocol.get("metric_definitions")), protocol.get("tokens")
+    found = report_statistics(system.predictions, tokens=tokens) if tokens in TOKENIZERS else None
     if found is None or not _same_definitions(definitions, found.definitions):
         what = f"{system.path} was made with other metric definitions than this version's"
         raise MedleyError(f"{what} ({definitions.partition(':')[0]}): score again")

@@ -32,6 +32,7 @@ CONSTANT_NORMAL = {
     "There is no pleural effusion or pneumothorax. The bony structures are intact.",
     "impression": "No acute cardiopulmonary abnormality.",
 }
+OF_TEXTS = ("constant_normal", "most_frequent", "nearest_text", "nearest_reference")
 DEFINITIONS = (
     f"floors/1: constant_normal says '{CONSTANT_NORMAL['findings']}' and '{CONSTANT_NORMAL['impression']}'; "
     "most_frequent, nearest_text and nearest_reference copy training reports section by section, nearest by cosine of "

@@ -27,6 +27,8 @@ from medley.evaluation.predictions.lines import one_task
 from medley.evaluation.reports.auxiliary import score_auxiliary
 from medley.evaluation.reports.beside import Answers, score_beside
 from medley.evaluation.reports.external import External, external_by_report, external_metrics
+from medley.evaluation.reports.floors import DEFINITIONS as TEXT_FLOORS
+from medley.evaluation.reports.floors import OF_TEXTS
 from medley.evaluation.reports.statistics import TASK, ReportStatistics, report_statistics
 from medley.evaluation.reports.subgroups import report_subgroups
 from medley.evaluation.scorecard.card import LabelScores, Protocol, Scorecard
@@ -100,7 +102,13 @@ def chest_report_scorecard(
             "external": {name: f"{of.scorer} {of.version}" for name, of in scorers.items() if not isinstance(of, str)},
             **findings.protocol,
         },
-        provenance={**provenance, "bootstrap": bootstrap, "bootstrap_seed": seed, "text_versions": text.versions()},
+        provenance={
+            **provenance,
+            "bootstrap": bootstrap,
+            "bootstrap_seed": seed,
+            "text_versions": text.versions(),
+            **({"text_floors": TEXT_FLOORS} if {*floors, *ceilings} & {*OF_TEXTS} else {}),
+        },
         metrics={**measured.metrics, **elsewhere, **findings.metrics, **below.metrics, **above.metrics},
         floors=below.values,
         ceilings=above.values,

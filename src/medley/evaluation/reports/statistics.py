@@ -24,6 +24,7 @@ import numpy as np
 
 from medley.core.counts import counted
 from medley.core.errors import MedleyError
+from medley.core.labels import CHEXPERT_14
 from medley.core.records import Prediction
 from medley.evaluation import text
 from medley.evaluation.clinical.f1 import example_f1
@@ -71,6 +72,7 @@ class ReportStatistics:
     def definitions(self) -> dict[str, str]:
         """What the protocol says of the metrics: numbers of unlike ones are not to be compared."""
         return {
+            "tokens": self.texts[""].tokens,
             "text": self.texts[""].definitions,
             "clinical": DEFINITIONS,
             "truth": self.labels.truth,
@@ -180,7 +182,8 @@ def _remarks(predictions: Sequence[Prediction], texts: Mapping[str, TextStatisti
     if empty := texts[""].empty_references:
         where = "text metric" if labels.truth == TABLE else "metric"
         remarks.append(f"{empty} of {n} references empty: {counted(n - empty, 'study')} in every {where}")
-    with_labels = sum(any(value is not None for value in one.labels.values()) for one in predictions)
+    remarks += labels.unread
+    with_labels = sum(any(one.labels.get(name) is not None for name in CHEXPERT_14) for one in predictions)
     if labels.truth == TEXT and with_labels:
         some = f"only {with_labels} of {counted(n, 'study')} have labels of a table"
         remarks.append(f"{some}: the truth of all is what the labeler reads in the references")

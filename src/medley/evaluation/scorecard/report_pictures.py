@@ -40,7 +40,7 @@ def floors_figure(card: Scorecard) -> Figure | None:
             ceiling = name in card.ceilings
             if of := card.metrics.get(f"{name}/{metric}"):
                 dot(axes, y, of, CEILING if ceiling else HOLLOW, filled=False, marker="s" if ceiling else "o")
-        axes.set_xlim(-0.03, 1.03)
+        axes.set(xlim=(-0.03, 1.03), xticks=(0, 0.5, 1))  # of two panels side by side the ends would touch
     return panels[0].get_figure()  # type: ignore[return-value]
 
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -44,13 +45,9 @@ def bertscore_f1(hypotheses: Sequence[str], references: Sequence[str], encoder: 
     """
     import torch
 
-    from medley.encoders.pretrained import load_backbone
-    from medley.encoders.text import load_tokenizer
-
     if not encoder.folder.is_dir():
         raise MedleyError(f"BERTScore: {encoder.folder} is no folder; give one that save_pretrained wrote")
-    tokenizer = load_tokenizer(str(encoder.folder))
-    model: Any = load_backbone("BERTScore encoder", str(encoder.folder)).eval()
+    tokenizer, model = _load(encoder.folder.resolve(), encoder.describe())
     layers = int(model.config.num_hidden_layers)
     layer = layers if encoder.layer is None else encoder.layer
     if not 0 <= layer <= layers:
@@ -88,6 +85,15 @@ def bertscore_f1(hypotheses: Sequence[str], references: Sequence[str], encoder: 
             for i in chunk:
                 scores[i] = _f1(*by_text[hypotheses[i]], *by_text[references[i]])
     return scores
+
+
+@lru_cache(maxsize=1)
+def _load(folder: Path, described: str) -> tuple[Any, Any]:
+    """The tokenizer and the encoder, once for all sections and floors; `described` holds the digest of its weights."""
+    from medley.encoders.pretrained import load_backbone
+    from medley.encoders.text import load_tokenizer
+
+    return load_tokenizer(str(folder)), load_backbone("BERTScore encoder", str(folder)).eval()
 
 
 def _f1(ours_HD: Any, words_H: Any, theirs_FD: Any, words_F: Any) -> float:

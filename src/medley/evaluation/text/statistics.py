@@ -46,7 +46,8 @@ class TextStatistics:
 
     parts: tuple[Part, ...]
     absent: Mapping[str, str]  # metric -> why it was not computed at all
-    definitions: str  # tokens, WordNet, encoder, for the protocol: numbers of unlike ones are not to be compared
+    tokens: str  # the name of those of BLEU, METEOR and CIDEr
+    definitions: str  # these, WordNet, encoder, for the protocol: numbers of unlike ones are not to be compared
     empty_hypotheses: int  # misses
     empty_references: int  # left out
 
@@ -143,7 +144,7 @@ def text_statistics(
         parts.append(mean_part({"bertscore_f1": scores_N}, np.array([bool(text.strip()) for text in texts[n:]]), {}))
         definitions.append(f"bertscore: {encoder.describe()}")
     empty = [not text.strip() for text in texts]
-    return TextStatistics(tuple(parts), absent, "; ".join(definitions), sum(empty[:n]), sum(empty[n:]))
+    return TextStatistics(tuple(parts), absent, tokens, "; ".join(definitions), sum(empty[:n]), sum(empty[n:]))
 
 
 def pooled(first: TextStatistics, second: TextStatistics) -> Callable[[np.ndarray], dict[str, np.ndarray]]:

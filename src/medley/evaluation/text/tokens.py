@@ -30,7 +30,7 @@ def clean(text: str) -> str:
 
 def tokenizer(name: str) -> Tokenizer:
     """The tokenizer of that name. Raises MedleyError for an unknown one, naming the nearest."""
-    return choose(name, {"coco": ptb.tokenize, "13a": _of_sacrebleu}, "tokenizer")
+    return choose(name, TOKENIZERS, "tokenizer")
 
 
 def rouge_tokens(text: str) -> list[str]:
@@ -49,3 +49,6 @@ def _tokenizer_13a() -> Callable[[str], str]:
     from sacrebleu.tokenizers.tokenizer_13a import Tokenizer13a
 
     return Tokenizer13a()
+
+
+TOKENIZERS: dict[str, Tokenizer] = {"coco": ptb.tokenize, "13a": _of_sacrebleu}

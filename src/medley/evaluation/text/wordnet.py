@@ -100,6 +100,10 @@ def read_wordnet(folder: Path) -> WordNet:
 def _read(folder: Path) -> WordNet:
     inside = folder / INSIDE
     lacking = [name for name in (*FILES, "lexnames") if not (inside / name).is_file()]
+    if not inside.is_dir():
+        raise MedleyError(
+            f"{folder} holds no WordNet ({INSIDE} in it); medley doctor --wordnet {folder} makes one there"
+        )
     if lacking:
         raise MedleyError(f"{inside} lacks {', '.join(lacking)}; remove it, then medley doctor --wordnet {folder}")
     try:
