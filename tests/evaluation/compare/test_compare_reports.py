@@ -10,8 +10,10 @@ import pytest
 
 from medley.core.errors import MedleyError
 from medley.core.files import sha256, write_json, write_text
+from medley.core.labels import CHEXPERT_14
 from medley.core.records import Prediction
 from medley.evaluation.clinical.external import ExternalScores
+from medley.evaluation.clinical.labels import NamedLabeler
 from medley.evaluation.compare.differences import compare
 from medley.evaluation.compare.words import sentences, words_of
 from medley.evaluation.predictions.lines import write_predictions
@@ -282,6 +284,13 @@ def test_what_was_not_measured_alike_is_refused(good, system):
     part = [replace(one, hypothesis={"findings": one.hypothesis["findings"]}) for one in ours]
     refuses(good, system("part", part), "section: A 'findings, impression, all joined', B 'findings, all joined'")
     refuses(good, system("split", ours, protocol=replace(PROTOCOL, split="s2")), "split: A 's1', B 's2'")
+
+
+def test_what_another_labeler_read_is_not_read_again_by_ours(system):
+    ours, theirs = reports(20, 0.9), reports(20, 0.2)
+    other = NamedLabeler("edema, always", lambda texts: [dict.fromkeys(CHEXPERT_14, 0.0) | {"Edema": 1.0}] * len(texts))
+    a, b = system("a", ours, labeler=other), system("b", theirs, labeler=other)
+    refuses(a, b, "was labelled by edema, always, which is not at hand", "score both without --chexbert")
 
 
 def test_unlike_cases_and_truths_are_refused(good, system):
