@@ -161,6 +161,8 @@ def test_a_dev_part_that_is_not_published_is_drawn_from_train_only():
     assert len(dev) / 300 == pytest.approx(0.125, abs=0.05)
     assert not dev & patients_of(table, split.parts["train"])
     assert "publishes no dev part" in split.remarks[0]
+    with pytest.raises(MedleyError, match="the dev part would be empty"):
+        make_split(table, official="paper", fractions=(0.8, 0.0, 0.2))
 
 
 def test_the_official_test_part_alone_is_a_table_that_is_only_scored():

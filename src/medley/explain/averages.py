@@ -15,8 +15,7 @@ import numpy as np
 
 from medley.core.counts import counted
 from medley.evaluation import statistics
-from medley.evaluation.findings.reasons import NO_RESAMPLES
-from medley.evaluation.statistics import Metric
+from medley.evaluation.statistics import NO_RESAMPLES, Metric
 from medley.explain.lesions import FOCAL
 
 MIN_LESIONS = 10  # of a label, to be in the mean

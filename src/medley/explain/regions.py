@@ -23,8 +23,7 @@ import torch.nn.functional as F
 
 from medley.core.errors import MedleyError
 from medley.evaluation import statistics
-from medley.evaluation.findings.reasons import NO_RESAMPLES
-from medley.evaluation.statistics import Metric
+from medley.evaluation.statistics import NO_RESAMPLES, Metric
 from medley.explain.score import CUTS
 
 METRICS = ("iou", "mass_in_mask")

@@ -117,6 +117,12 @@ def test_a_file_of_answers_is_a_floor_without_a_truth_of_its_own(theirs, table, 
     card = score_file(theirs, known=table, floors=files, bootstrap=40).card
     assert "itself on black films" in headline(card)
     assert not any("--floor black_images" in line for line in card.warnings)
+    for of, name in ((read_predictions(theirs), "q.jsonl"), (black, "black.jsonl")):  # of the file, unlike the table
+        write_predictions(tmp_path / name, [replace(one, reference={"report": "Other words."}) for one in of])
+    again = score_file(tmp_path / "q.jsonl", known=table, floors=files, bootstrap=0).card
+    assert again.floors["black_images"]["bleu_1"] == card.floors["black_images"]["bleu_1"], "the table's truth for both"
+    with pytest.raises(MedleyError, match=r"floor black_images: case .* is not as in the system's predictions"):
+        score_file(theirs, known=table, floors=files, bootstrap=0)
     with pytest.raises(MedleyError, match="constant_normal is made here"):
         score_file(theirs, known=table, floors={"constant_normal": tmp_path / "black.jsonl"})
 

@@ -19,14 +19,14 @@ from medley.evaluation import statistics
 from medley.evaluation.clinical.scores import LATERALITY
 from medley.evaluation.floors.paired import in_order_of
 from medley.evaluation.reports.statistics import ReportStatistics
+from medley.evaluation.scorecard.report_headline import DELTA
+from medley.evaluation.scorecard.report_words import BESIDE
 from medley.evaluation.statistics import NO_RESAMPLES, Metric, with_interval
 
-DELTA = "minus_"
 CLINICAL = (
     *("clinical_f1_micro_14", "clinical_f1_micro_13", "clinical_f1_micro_5"),
     *("clinical_f1_macro_14", "clinical_f1_example_14", LATERALITY),
 )
-WORDS = ("bleu_1", "bleu_4", "rouge_l", "meteor", "cider_d", "chrf", "bertscore_f1")
 
 Answers = Mapping[str, Sequence[Prediction]]  # name -> predictions of the system's own cases
 Read = Callable[[Sequence[Prediction]], ReportStatistics]
@@ -43,7 +43,7 @@ class Beside:
 def compared(metrics: Mapping[str, Metric]) -> list[str]:
     """Those of a system's metrics that its floors are asked for: what it says, and likeness of words by section."""
     prefixes = dict.fromkeys(name.rpartition("/")[0] for name in metrics)
-    names = [*CLINICAL, *(f"{prefix}/{name}" if prefix else name for prefix in prefixes for name in WORDS)]
+    names = [*CLINICAL, *(f"{prefix}/{name}" if prefix else name for prefix in prefixes for name in BESIDE)]
     return [name for name in names if name in metrics]
 
 

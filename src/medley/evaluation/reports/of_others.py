@@ -56,6 +56,7 @@ def score_reports(
     """
     if not any(one.hypothesis for one in predictions):
         raise MedleyError(f"{path}: no prediction has a 'hypothesis', so there is no report to score")
+    floors = {name: _without_references(predictions, lines) for name, lines in floors.items()}
     predictions, remarks = known.with_references(predictions) if known else (predictions, [])
     train = known.training() if known else []
     notes = make_notes(known.table.cases, "real") if known else {}
@@ -76,6 +77,12 @@ def score_reports(
     if not {"black_images", "shuffled_images"} & set(floors):
         remarks = [*remarks, NO_FILM]
     return predictions, replace(card, warnings=(*remarks, *card.warnings)), {**copied.floors, **copied.ceilings}
+
+
+def _without_references(predictions: Sequence[Prediction], lines: Sequence[Prediction]) -> list[Prediction]:
+    """A floor's lines without the references that are those of the system's file: a table's may take their place."""
+    own = {one.case_id: one.reference for one in predictions}
+    return [replace(line, reference={}) if line.reference == own.get(line.case_id) else line for line in lines]
 
 
 def _chexbert(weights: Path, tokenizer: str) -> NamedLabeler:

@@ -163,11 +163,10 @@ def _looks(
     films: Sequence[ReadFilm],
     known: Sequence[Mapping[str, Lesion]],
 ) -> tuple[Look, ...]:
-    found = []
+    found, cuts = [], predictor.cuts
     for (label, name), maps_Vhw in zip(query_names(predictor).items(), maps_QVhw, strict=True):
-        cut = predictor.thresholds.of("fused", label)[0] if predictor.thresholds and label in scores else None
         held = next((_held(maps_Vhw[v], known[v][name], films[v]) for v in range(len(films)) if name in known[v]), None)
-        found.append(Look(name, scores.get(label), cut, tuple(maps_Vhw), held))
+        found.append(Look(name, scores.get(label), cuts.get(label), tuple(maps_Vhw), held))
     return tuple(sorted(found, key=lambda look: 1.0 if look.probability is None else -look.probability))
 
 

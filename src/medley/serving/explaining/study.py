@@ -100,10 +100,8 @@ def explain(
     labels = require_labels(targets, predictor.labels, "--target")
     check_methods(predictor, methods)
     studies, films, unread = predictor.read(request)
-    whole = aggregate(predictor.predictions(studies), predictor.recipe.evaluate.aggregation)
-    cuts = {
-        label: predictor.thresholds.of("fused", label)[0] if predictor.thresholds else None for label in whole.scores
-    }
+    whole = aggregate(predictor.predictions(studies, write=False), predictor.recipe.evaluate.aggregation)
+    cuts = predictor.cuts
     labels = labels or _called(whole.scores, cuts)
     columns_1K = torch.tensor([[predictor.labels.index(label) for label in labels]])
     asked = studies[0].note and predictor.family.write is None  # else the decoder alone reads the note

@@ -23,12 +23,12 @@ from medley.data.source import Source, batches
 from medley.evaluation.clinical.laterality import LATERALISED, SIDES, true_sides
 from medley.evaluation.floors.simple import film_likeness, thumbnails
 from medley.evaluation.reports.floors import TextFloors, nearest_report, text_floors
+from medley.evaluation.scorecard.report_headline import CEILINGS
 from medley.serving.predictor import Predictor
 from medley.serving.scoring.parts import Tick, predict_part
 
 NEEDS_TRAINING = ("most_frequent", "nearest_text", "nearest_reference")
 NEIGHBOURS = ("nearest_image", "nearest_findings", "nearest_true_findings")
-CEILINGS = ("nearest_reference", "nearest_true_findings")
 _SIDE_WEIGHT = 1e-3  # sides part studies of equal findings, and never outweigh a finding
 _FILMS_AT_ONCE = 256
 _STUDIES_AT_ONCE = 256
