@@ -419,7 +419,7 @@ def _sums(
     if "regions" in terms:
         anatomy = slice(-len(ANATOMY), None)
         found["regions"] = attention_sum(output.maps_BQVhw[:, anatomy], places_BVRrr[:, :, anatomy])
-    if "states" in terms:
+    if "states" in terms and batch.told_BC2 is not None:
         reported_B, told_BQD = (says_BT != NOT_SAID).any(1), output.told().detach()
         found["states"] = state_sum(output.states_BQD[reported_B], told_BQD[reported_B], batch.told_BC2[reported_B])
     if output.seen is not None and "told" in terms:
