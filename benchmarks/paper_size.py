@@ -1,4 +1,4 @@
-"""What does the published size of a family need? Step time, memory and throughput, with random weights and made-up input.
+"""What does the published size of a family need? Step time, memory and throughput, of random weights on noise.
 
     python benchmarks/paper_size.py [cxr_reasoner chexquery] [--device cuda] [--batch 16] [--views 2] [--out FILE.json]
 

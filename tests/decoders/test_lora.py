@@ -47,6 +47,17 @@ def test_what_an_adapter_learned_counts_when_it_is_frozen_again():
     assert not any(parameter.requires_grad for parameter in module.parameters())
 
 
+def test_an_adapter_that_rested_works_once_weights_are_laid_over_it():
+    module, layer = adapted()
+    for parameter in module.parameters():
+        parameter.requires_grad_(False)
+    module(torch.ones(3, 6))
+    assert layer.disable_adapters
+    learned = {name: torch.ones_like(tensor) for name, tensor in module.state_dict().items() if "lora_B" in name}
+    nn.ModuleDict({"decoder": module}).load_state_dict({f"decoder.{k}": v for k, v in learned.items()}, strict=False)
+    assert not layer.disable_adapters
+
+
 def test_a_path_that_matches_nothing_is_said():
     with pytest.raises(MedleyError, match="'query' matches no linear or convolution"):
         add_lora(nn.Sequential(nn.Linear(2, 2)), ("query",), 1, 1, 0.0)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from typing import Any
 
 from torch import nn
 
@@ -33,6 +34,7 @@ def add_lora(module: nn.Module, paths: Sequence[str], rank: int, alpha: int, dro
         adapted += [name for name in matches if name not in adapted]
     inject_adapter_in_model(LoraConfig(r=rank, lora_alpha=alpha, lora_dropout=dropout, target_modules=adapted), module)
     module.register_forward_pre_hook(_rest_where_idle)
+    module.register_load_state_dict_post_hook(_rest_where_idle)  # generating need not begin with a forward of `module`
     return adapted
 
 
@@ -41,10 +43,9 @@ def _rest_where_idle(module: nn.Module, _: object) -> None:
     as much as the map that it adapts."""
     from peft.tuners.lora import LoraLayer
 
-    for layer in module.modules():
-        if not isinstance(layer, LoraLayer):
-            continue
-        weights = [weight for name, weight in layer.named_parameters() if "lora_B" in name]
+    layers: list[Any] = [part for part in module.modules() if isinstance(part, LoraLayer)]
+    for layer in layers:
+        weights = [part.weight for part in layer.lora_B.values()]
         works = any(weight.requires_grad for weight in weights) or any(bool(weight.any()) for weight in weights)
         if works == layer.disable_adapters:
             asked = [(parameter, parameter.requires_grad) for parameter in layer.parameters()]

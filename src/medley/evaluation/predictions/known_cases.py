@@ -99,12 +99,8 @@ class KnownCases:
 
         Of a report those sections that some prediction writes; all of it where the study has none of them by name.
         """
-        written, found, others, unwritten = (
-            {name for one in predictions for name in one.hypothesis},
-            [],
-            0,
-            Counter[str](),
-        )
+        written = {name for one in predictions for name in one.hypothesis}
+        found, others, unwritten = [], 0, Counter[str]()
         for one in predictions:
             case = self.table.by_id[one.case_id]
             said = target_sections(case)
