@@ -27,6 +27,10 @@ NO_FILM = (
 )
 
 
+FROM_FILMS = ("nearest_image", "nearest_findings")
+NO_NEIGHBOURS = "it takes the films or the system's own findings of the training part; give it with --floor {name}=FILE"
+
+
 @dataclass(frozen=True)
 class TextOptions:
     """How reports are read, and which scorers of others are asked: name -> its command.
@@ -66,7 +70,10 @@ def score_reports(
         predictions,
         floors={**copied.floors, **{name: lines for name, lines in floors.items() if name not in ceilings}},
         ceilings={**copied.ceilings, **ceilings},
-        absent=copied.absent,
+        absent={
+            **copied.absent,
+            **{name: NO_NEIGHBOURS.format(name=name) for name in FROM_FILMS if name not in floors},
+        },
         tokens=texts.tokens,
         wordnet=texts.wordnet,
         encoder=texts.encoder,

@@ -25,7 +25,7 @@ from medley.evaluation.scorecard.verdicts import (
 )
 from medley.evaluation.statistics import Metric
 
-METRIC, SIDES = "clinical_f1_micro_14", "laterality_accuracy"
+METRIC, FINDINGS_ALONE, SIDES = "clinical_f1_micro_14", "clinical_f1_micro_13", "laterality_accuracy"
 LIKENESS = {"bleu_4": "BLEU-4", "rouge_l": "ROUGE-L", "meteor": "METEOR", "cider_d": "CIDEr-D"}
 DELTA = "minus_"
 FLOORS = {
@@ -80,7 +80,7 @@ def report_headline(card: Scorecard) -> str:
     metric, sides = card.metrics[METRIC], card.metrics[SIDES]
     if metric.value is None:
         return f"Clinical F1 could not be computed: {metric.error}."
-    over = f"micro over 14 labels of {counted(metric.n, 'report')}"
+    over = f"micro over 14 labels of {counted(metric.n, 'report')}{_without_no_finding(card)}"
     laterality = f"{_share(sides)} of sided findings on their true side" if sides.value is not None else ""
     if metric.ci95 is None:
         why = (metric.error or "").removeprefix("no interval: ")
@@ -98,6 +98,12 @@ def report_headline(card: Scorecard) -> str:
             *([] if found else ["No floor was given to hold it against."]),
         ]
     )
+
+
+def _without_no_finding(card: Scorecard) -> str:
+    """Beside the F1 of 14 labels, which any normal report earns some of, that of the 13 that are findings."""
+    findings = card.metrics.get(FINDINGS_ALONE)
+    return "" if findings is None or findings.value is None else f" ({number(findings.value)} without No Finding)"
 
 
 def report_verdicts(card: Scorecard, metric: str = METRIC) -> list[Verdict]:
