@@ -295,7 +295,7 @@ def test_what_another_labeler_read_is_not_read_again_by_ours(system):
     ours, theirs = reports(20, 0.9), reports(20, 0.2)
     other = NamedLabeler("edema, always", lambda texts: [dict.fromkeys(CHEXPERT_14, 0.0) | {"Edema": 1.0}] * len(texts))
     a, b = system("a", ours, labeler=other), system("b", theirs, labeler=other)
-    refuses(a, b, "was labelled by edema, always, which is not at hand", "score both without --chexbert")
+    refuses(a, b, "was labelled by edema, always: its texts are read by our rules", "score both without --chexbert")
 
 
 def test_unlike_cases_and_truths_are_refused(good, system):
