@@ -80,7 +80,7 @@ def read_as_r2gen(lines: Sequence[Prediction], train: Sequence[Case]) -> list[Pr
     ]
 
 
-def nearest_true_findings(predictions: list[Prediction], train: Sequence[Case]) -> list[Prediction]:
+def nearest_true_labels(predictions: list[Prediction], train: Sequence[Case]) -> list[Prediction]:
     """The training report whose text says the most like labels."""
 
     def labels(texts: Sequence[str]) -> np.ndarray:
@@ -104,7 +104,7 @@ def answers(cases: Sequence[Case], train: Sequence[Case], sections: Sequence[str
     floors, ceilings, absent = text_floors(predictions, train, notes)
     for name, why in absent.items():
         print(f"{name}: {why}")
-    return {**floors, "nearest_true_findings": nearest_true_findings(predictions, train), **ceilings}
+    return {**floors, "nearest_true_labels": nearest_true_labels(predictions, train), **ceilings}
 
 
 def said(metric: Metric) -> str:

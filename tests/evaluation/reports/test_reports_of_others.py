@@ -94,6 +94,15 @@ def test_the_table_brings_references_and_the_floors_that_copy(theirs, table, tmp
     assert not (tmp_path / "out" / "floors" / "nearest_text.jsonl").exists(), "of a scorecard before this one"
 
 
+def test_a_report_that_the_table_lacks_is_the_predictions_own_and_counted(theirs, table):
+    own = [replace(one, reference={"findings": "Other words."}) for one in read_predictions(theirs)]
+    cases = [replace(case, text={}) if case.case_id == own[0].case_id else case for case in table.table.cases]
+    found, remarks = replace(table, table=replace(table.table, cases=tuple(cases))).with_references(own)
+    assert found[0].reference == {"findings": "Other words."}
+    assert "the table has no report of 1 study: scored by the predictions' own" in remarks
+    assert f"{len(own) - 1} references of the predictions unlike the table's: scored by the table's" in remarks
+
+
 def test_references_unlike_the_tables_are_counted_and_the_tables_count(theirs, table, tmp_path):
     own = [replace(one, reference={"findings": "Other words."}) for one in read_predictions(theirs)]
     write_predictions(tmp_path / "q.jsonl", own)

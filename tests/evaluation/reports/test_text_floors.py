@@ -81,6 +81,14 @@ def test_the_nearest_note_lends_its_report():
     assert reversed_[0].hypothesis["findings"] == CLEAR
 
 
+def test_studies_of_two_tables_with_one_id_keep_their_own_notes():
+    own = TRAIN[0].case_id
+    asked = [replace(scored(0, findings="x"), case_id=own)]
+    (line,) = nearest_text(asked, TRAIN, {own: "known heart failure"}, {**NOTES, own: "trauma"})
+    (alike,) = nearest_text([scored(0, findings="x")], TRAIN, {**NOTES, "t0": "known heart failure", own: "trauma"})
+    assert line.hypothesis == alike.hypothesis
+
+
 def test_the_ceiling_knows_the_true_report():
     train = [*TRAIN, trained(6, findings="A large left pleural effusion is seen.")]
     (line,) = nearest_reference([scored(0, findings="Large left pleural effusion.", impression="Normal.")], train)

@@ -100,13 +100,14 @@ class KnownCases:
         Of a report those sections that some prediction writes; all of it where the study has none of them by name.
         """
         written = {name for one in predictions for name in one.hypothesis}
-        found, others, unwritten = [], 0, Counter[str]()
+        found, others, lacking, unwritten = [], 0, 0, Counter[str]()
         for one in predictions:
             case = self.table.by_id[one.case_id]
             said = target_sections(case)
             reference = {name: text for name, text in said.items() if name in written} or said
             unwritten.update(set(said) - set(reference))
-            others += bool(one.reference) and joined(one.reference) != joined(reference)
+            lacking += bool(one.reference) and not reference
+            others += bool(one.reference and reference) and joined(one.reference) != joined(reference)
             sides = true_sides(case.truth, f"{self.table.path}: case '{case.case_id}'")
             truth = one.truth if sides is None else {**one.truth, "sides": sides}
             found.append(replace(one, reference=reference or one.reference, truth=truth))
@@ -118,6 +119,8 @@ class KnownCases:
             remarks.append(
                 f"{counted(others, 'reference')} of the predictions unlike the table's: scored by the table's"
             )
+        if lacking:
+            remarks.append(f"the table has no report of {counted(lacking, 'study')}: scored by the predictions' own")
         return found, remarks
 
     def training(self) -> list[Case]:

@@ -51,16 +51,20 @@ class TextFloors(NamedTuple):
 
 
 def text_floors(
-    predictions: Sequence[Prediction], train: Sequence[Case], notes: Mapping[str, str | None]
+    predictions: Sequence[Prediction],
+    train: Sequence[Case],
+    notes: Mapping[str, str | None],
+    train_notes: Mapping[str, str | None] | None = None,
 ) -> TextFloors:
     """All floors that need no model. `train` is empty where no training reports are at hand.
 
-    `notes` are those of the scored and of the training cases, by case id, as `data.notes.make_notes` reads them.
+    `notes` are those of the scored and of the training cases, by case id, as `data.notes.make_notes` reads them; where
+    the training cases are of another table, whose ids may be the same, theirs are `train_notes`.
     """
     made: dict[str, list[Prediction] | str] = {
         "constant_normal": constant_normal(predictions),
         "most_frequent": most_frequent(predictions, train),
-        "nearest_text": nearest_text(predictions, train, notes),
+        "nearest_text": nearest_text(predictions, train, notes, train_notes),
         "nearest_reference": nearest_reference(predictions, train),
     }
     there = {name: lines for name, lines in made.items() if not isinstance(lines, str)}
@@ -83,7 +87,10 @@ def most_frequent(predictions: Sequence[Prediction], train: Sequence[Case]) -> l
 
 
 def nearest_text(
-    predictions: Sequence[Prediction], train: Sequence[Case], notes: Mapping[str, str | None]
+    predictions: Sequence[Prediction],
+    train: Sequence[Case],
+    notes: Mapping[str, str | None],
+    train_notes: Mapping[str, str | None] | None = None,
 ) -> list[Prediction] | str:
     """The report of the training study with the nearest note; or why there can be none.
 
@@ -91,7 +98,9 @@ def nearest_text(
     """
     if isinstance(reports := _reports(predictions, train), str):
         return reports
-    ours, theirs = ([notes.get(each.case_id) or "" for each in of] for of in (predictions, train))
+    told = notes if train_notes is None else train_notes
+    ours = [notes.get(one.case_id) or "" for one in predictions]
+    theirs = [told.get(case.case_id) or "" for case in train]
     for which, texts in (("scored", ours), ("training", theirs)):
         if not any(map(_has_word, texts)):
             return f"no {which} study has an indication or another note"

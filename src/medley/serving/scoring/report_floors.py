@@ -52,7 +52,7 @@ def report_floors(
         why = "the data of the training are not at hand"
         return TextFloors(found.floors, found.ceilings, dict.fromkeys((*NEEDS_TRAINING, *NEIGHBOURS), why))
     train = own.parts["train"]
-    found = text_floors(asked, train, {**_before_the_film(own, train), **notes})
+    found = text_floors(asked, train, notes, _before_the_film(own, train))
     likeness: dict[str, Iterable[np.ndarray]] = {
         "nearest_image": _of_films(own, train, source, source.parts[part]),
         "nearest_findings": _of_answers(predict_part(predictor, own, "train", tick, write=False), asked),
