@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -27,7 +28,7 @@ from medley.core.seeds import generator
 from medley.data import shards as module
 from medley.data.cases import CaseTable, write_cases
 from medley.data.preprocess.film import load_film
-from medley.data.shards import build_shards, open_shards
+from medley.data.shards import ShardReport, build_shards, open_shards
 
 PX = 32
 
@@ -211,6 +212,19 @@ def test_two_runs_do_not_write_one_folder(tmp_path):
             build_shards(table, tmp_path / "out", PX)
 
     build_shards(table, tmp_path / "out", PX, progress=progress)
+
+
+def test_one_run_can_wait_for_another(tmp_path):
+    table = make_table(tmp_path, 2)
+    second: list[Future[ShardReport]] = []
+    with ThreadPoolExecutor() as pool:
+
+        def progress(done: int, total: int) -> None:
+            if not second:
+                second.append(pool.submit(build_shards, table, tmp_path / "out", PX, wait=True))
+
+        build_shards(table, tmp_path / "out", PX, progress=progress)
+    assert second[0].result().added == 0, "it found all that the first had written"
 
 
 def _sum_of_first(shards, image) -> int:

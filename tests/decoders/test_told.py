@@ -6,7 +6,7 @@ import torch
 
 from medley.core.labels import CHEXPERT_14
 from medley.core.seeds import seed_torch
-from medley.decoders.told import ToldFindings, told_findings
+from medley.decoders.told import SIDES, ToldFindings, called_findings, told_findings
 
 
 def test_values_and_sides_stand_at_their_labels():
@@ -21,6 +21,27 @@ def test_values_and_sides_stand_at_their_labels():
     assert at["Pneumothorax"] == [0, 0]
     assert at["Pneumonia"][0] == 2
     assert told_BC2[1, CHEXPERT_14.index("No Finding")].tolist() == [1, 0]
+
+
+def test_a_finding_told_through_its_kinds_is_where_they_are():
+    def sides(text: str) -> dict[str, int]:
+        told_BC2 = told_findings([{"findings": text}], CHEXPERT_14)
+        return {name: int(told_BC2[0, i, 1]) for i, name in enumerate(CHEXPERT_14)}
+
+    assert sides("Left lower lobe consolidation.")["Lung Opacity"] == SIDES["left"]
+    assert sides("Left lower lobe consolidation. Right upper lobe nodule.")["Lung Opacity"] == SIDES["bilateral"]
+    assert sides("Severe cardiomegaly.")["Enlarged Cardiomediastinum"] == 0
+    assert not any(sides("No consolidation on the left.").values())
+
+
+def test_calls_are_what_is_likely_and_in_training_what_is_known():
+    logits_BC = torch.tensor([[3.0, -3.0, 3.0]])
+    sides_BC4 = torch.eye(4)[[1, 2, 3]][None]
+    assert called_findings(logits_BC, sides_BC4, 0.5).tolist() == [[[1, 1], [0, 0], [1, 3]]]
+    assert called_findings(logits_BC, sides_BC4, 0.01).tolist() == [[[1, 1], [1, 2], [1, 3]]]
+    targets_BC = torch.tensor([[0.0, 1.0, torch.nan]])
+    told_BC2 = torch.tensor([[[0, 0], [1, 1], [0, 0]]])
+    assert called_findings(logits_BC, sides_BC4, 0.5, targets_BC, told_BC2).tolist() == [[[0, 0], [1, 1], [1, 3]]]
 
 
 def test_columns_follow_the_names_and_not_the_position():

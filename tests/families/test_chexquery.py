@@ -58,6 +58,29 @@ def test_reports_are_learned_from_and_never_read(subject, model):
     assert torch.allclose(told.logits_BC, answered.logits_BC, atol=1e-6)
 
 
+def test_in_training_the_decoder_is_told_what_is_true_and_else_what_is_called(subject):
+    fresh = subject.model()
+    batch = subject.batch(subject.studies(2))
+    with torch.no_grad():
+        fresh.findings.labels.bias_CO.fill_(20.0)  # every finding is called
+        called, taught = (fresh.train(learns)(batch).is_memory_BM for learns in (False, True))
+    findings = slice(1 + fresh.config.pooled, 1 + fresh.config.pooled + len(CHEXPERT_14))
+    assert called[:, findings].all()
+    assert torch.equal(taught[:, findings], batch.targets_BC == 1)
+
+
+def test_a_finding_that_is_not_called_is_not_read(subject):
+    fresh = subject.model().eval()
+    batch = subject.batch(subject.studies(1))
+    with torch.no_grad():
+        fresh.findings.labels.bias_CO.fill_(-20.0)
+        before = fresh(batch).words()
+        fresh.told.names_CD.add_(3.0)
+        assert torch.allclose(fresh(batch).words(), before, atol=1e-5)
+        fresh.findings.labels.bias_CO.fill_(20.0)
+        assert not torch.allclose(fresh(batch).words(), before, atol=1e-3)
+
+
 def test_a_study_without_a_report_counts_nothing_in_the_words(subject):
     study = subject.studies(1)[0]
     mute = dataclasses.replace(study, case=dataclasses.replace(study.case, text={}))
@@ -79,7 +102,8 @@ def test_smoothing_is_for_learning_and_dev_loss_means_the_same_in_all_stages(sub
 def test_stages_touch_what_the_paper_says(subject, model):
     trained = {stage.name: set(rates_by_parameter(model, stage)) for stage in subject.stages()}
     of = {name: {part.split(".")[0] for part in names} for name, names in trained.items()}
-    assert of["towers"] == {"vision", "decoder", "fusion", "memory", "told", "towers"}
+    seeing = {"vision", "towers", "bridge", "queries", "findings", "sides"}
+    assert of["towers"] == seeing | {"decoder", "fusion", "memory", "told"}
     assert not any("fusion.gate" in name for name in trained["towers"])  # what it should be is learned from films
     assert not any("lora_" in name for name in trained["towers"] | trained["align"])
     assert not {"vision", "decoder", "towers"} & of["align"]

@@ -44,3 +44,8 @@ def test_on_grid_averages_and_keeps_what_is_not_known():
     pooled = on_grid(places, (2, 2))[0, 0, 0]
     assert pooled[0].tolist() == [1.0, 0.0]
     assert pooled[1, 1].isnan()
+    places[..., 1, 1] = 0.0
+    assert on_grid(places, (2, 2))[0, 0, 0, 0, 0] == 0.75
+    densest = on_grid(places, (2, 2), most=True)[0, 0, 0]
+    assert densest[0].tolist() == [1.0, 0.0]
+    assert densest[1, 1].isnan()

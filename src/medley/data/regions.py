@@ -20,7 +20,7 @@ from medley.data.cohorts.chest.cohort import read_masks
 from medley.data.preprocess.geometry import fit
 
 REGION_PX = 32  # side of a kept mask: 1 kB each, finer than the patches of any tower
-_CASES_KEPT = 4096
+_FILES_KEPT = 2**15  # some 10 kB each; fewer than two a study would be read anew in every epoch
 
 
 def with_regions(case: Case, films: Sequence[Film], names: Collection[str], folder: Path) -> tuple[Film, ...]:
@@ -54,6 +54,6 @@ def moved(augmentation: Augmentation, film: Film) -> dict[str, np.ndarray]:
     return {name: apply_mask(augmentation, mask) if mask.any() else mask for name, mask in film.regions.items()}
 
 
-@lru_cache(maxsize=_CASES_KEPT)
+@lru_cache(maxsize=_FILES_KEPT)
 def _masks(path: str) -> dict[str, np.ndarray]:
     return {name: fit(mask.astype(np.float32), REGION_PX)[0] for name, mask in read_masks(path).items()}

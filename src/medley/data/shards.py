@@ -87,17 +87,19 @@ def build_shards(
     px: int,
     workers: int = 1,
     progress: Callable[[int, int], None] | None = None,
+    wait: bool = False,
 ) -> ShardReport:
     """Decode every film of the table that `out` lacks. `progress(done, total)` is called after each film.
 
     Unreadable films are skipped, reported and listed in skipped.csv. Raises MedleyError when the folder holds another
-    size or version, another run is writing it, or the disk is full; finished shards stay.
+    size or version, another run is writing it (unless this one is to `wait` for it), or the disk is full; finished
+    shards stay.
     """
     out = Path(out)
     if px < 1 or workers < 1:
         raise MedleyError(f"px is {px} and workers is {workers}; both must be at least 1")
     out.mkdir(parents=True, exist_ok=True)
-    with _alone_in(out):
+    with _alone_in(out, wait):
         _claim(out, px)
         for leftover in out.glob(".*.tmp"):
             leftover.unlink()
@@ -224,11 +226,11 @@ def _require_size(out: Path, px: int | None) -> int:
 
 
 @contextmanager
-def _alone_in(out: Path) -> Iterator[None]:
+def _alone_in(out: Path, wait: bool) -> Iterator[None]:
     """Two runs in one folder would take the same shard numbers. The kernel drops the lock when a run is killed."""
     folder = os.open(out, os.O_RDONLY)
     try:
-        fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(folder, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
         yield
     except BlockingIOError as error:
         raise MedleyError(f"another medley shards is writing {out}; wait for it, or choose another folder") from error

@@ -289,7 +289,7 @@ def _film_reader(
         return shards.film, {path: f"{path} {why}" for path in lacking}
     folder = cache_folder() / "shards" / f"{table.digest}-{image_px}"
     tick = (lambda done, total: progress("decoding films", done, total)) if progress else None
-    report = build_shards(table, folder, image_px, workers, tick)
+    report = build_shards(table, folder, image_px, workers, tick, wait=True)  # two trainings may start together
     return open_shards(folder, image_px).film, {one.path: one.reason for one in report.skipped}
 
 

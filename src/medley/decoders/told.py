@@ -15,6 +15,7 @@ from functools import lru_cache
 import torch
 from torch import nn
 
+from medley.core.labels import HIERARCHY
 from medley.language.labeler import join_sections, label_text, side_text
 
 _VALUES = {1.0: 1, -1.0: 2}  # present, uncertain; 0 for all else: nobody sees in a film what its report chose to deny
@@ -29,8 +30,38 @@ def told_findings(reports: Sequence[Mapping[str, str]], labels: Sequence[str]) -
 
 @lru_cache(maxsize=20_000)  # a report is read in every epoch
 def _told(text: str, labels: tuple[str, ...]) -> list[tuple[int, int]]:
-    values, sides = label_text(text, labels), side_text(text)
-    return [(_VALUES.get(values[name], 0), SIDES.get(sides.get(name, ""), 0)) for name in labels]
+    values, sides = label_text(text, labels), _with_parents(side_text(text))
+    told = {name: _VALUES.get(values[name], 0) for name in labels}
+    return [(told[name], SIDES.get(sides.get(name, ""), 0) if told[name] else 0) for name in labels]
+
+
+def _with_parents(sides: Mapping[str, str]) -> dict[str, str]:
+    """A finding that is only told through its kinds (an opacity that is a consolidation) is where they are."""
+    of_kinds: dict[str, set[str]] = {}
+    for name, side in sides.items():
+        for parent in HIERARCHY.get(name, ()):
+            of_kinds.setdefault(parent, set()).add(side)
+    parents = {name: found.pop() if len(found) == 1 else "bilateral" for name, found in of_kinds.items()}
+    return {**parents, **sides}
+
+
+def called_findings(
+    logits_BC: torch.Tensor,
+    sides_BC4: torch.Tensor,
+    call_at: float,
+    targets_BC: torch.Tensor | None = None,
+    told_BC2: torch.Tensor | None = None,
+) -> torch.Tensor:
+    """told_BC2 of what a model answers: present from the probability `call_at` on, on the likeliest side.
+
+    Targets (nan where not known) and what the report tells are for training: what is known to be true is told then. Of
+    false calls a decoder would learn not to say what it is told. No gradient goes through a call.
+    """
+    is_called_BC, sides_BC = logits_BC.detach().sigmoid() >= call_at, sides_BC4.detach().argmax(-1)
+    if targets_BC is not None and told_BC2 is not None:
+        is_called_BC = torch.where(targets_BC.isnan(), is_called_BC, targets_BC == 1)
+        sides_BC = torch.where(told_BC2[..., 0] == 1, told_BC2[..., 1], sides_BC)
+    return torch.stack([is_called_BC.long(), sides_BC * is_called_BC], dim=-1)
 
 
 class ToldFindings(nn.Module):

@@ -18,11 +18,14 @@ class DecoderMemory(nn.Module):
         self.map = nn.Identity() if decoder_dim == dim else nn.Linear(dim, decoder_dim)
 
     def forward(
-        self, tokens_BKD: torch.Tensor, words_BLE: torch.Tensor | None, is_word_BL: torch.Tensor
+        self,
+        tokens_BKD: torch.Tensor,
+        is_token_BK: torch.Tensor,
+        words_BLE: torch.Tensor | None,
+        is_word_BL: torch.Tensor,
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Memory [B, M, E] and which of it is read [B, M]; without words M is K."""
         tokens_BKE = self.map(tokens_BKD) * self.scale
-        is_token_BK = torch.ones(tokens_BKE.shape[:2], dtype=torch.bool, device=tokens_BKE.device)
         if words_BLE is None:
             return tokens_BKE, is_token_BK
         return torch.cat([tokens_BKE, words_BLE.to(tokens_BKE)], dim=1), torch.cat([is_token_BK, is_word_BL], dim=1)

@@ -13,10 +13,12 @@ import torch.nn.functional as F
 from medley.losses.multilabel import bce, masked_sum
 
 
-def on_grid(places_BVRrr: torch.Tensor, grid: Sequence[int]) -> torch.Tensor:
-    """Shares of kept cells as shares of patches, [B, V, R, h, w]; not known where a cell is not."""
+def on_grid(places_BVRrr: torch.Tensor, grid: Sequence[int], most: bool = False) -> torch.Tensor:
+    """Shares of kept cells as shares of patches, [B, V, R, h, w], or with `most` the largest share of a patch's cells;
+    not known where a cell is not."""
     height, width = grid
-    pooled = F.adaptive_avg_pool2d(places_BVRrr.flatten(0, 2)[:, None], (height, width))
+    pool = F.adaptive_max_pool2d if most else F.adaptive_avg_pool2d
+    pooled = pool(places_BVRrr.flatten(0, 2)[:, None], (height, width))
     return pooled[:, 0].unflatten(0, places_BVRrr.shape[:3])
 
 
@@ -45,10 +47,11 @@ def seen_sums(
     is_film_BV: torch.Tensor,
     grid: Sequence[int],
 ) -> dict[str, torch.Tensor]:
-    """Sums of what a tower alone makes of single films: `film`, the findings of each, and `patch`, which regions cover
-    each patch. F films that there are, C labels; what is not known is left out."""
+    """Sums of what a tower alone makes of single films: `film`, the findings of each, and `patch`, which regions lie on
+    each patch: of a small one by its densest cell, for a fracture's share of a patch would be next to nothing. F films
+    that there are, C labels; what is not known is left out."""
     targets_FC = targets_BC[:, None].expand(-1, is_film_BV.shape[1], -1)[is_film_BV]
-    places_FRhw = on_grid(places_BVRrr, grid)[is_film_BV]
+    places_FRhw = on_grid(places_BVRrr, grid, most=True)[is_film_BV]
     return {
         "film": masked_sum(bce, film_FC, targets_FC),
         "patch": masked_sum(bce, patch_FPR.transpose(1, 2), places_FRhw.flatten(2)),

@@ -49,6 +49,7 @@ class StagePlan:
     ema: float | None
     patience: int | None
     checkpoint_every: int
+    dev_every: int  # epochs
     workers: int
     data: TrainingData
     trained: set[str]  # parameters that this stage or one before it trains
@@ -190,8 +191,9 @@ class StageModule(L.LightningModule):
 
     def _after_step(self) -> None:
         plan, step = self.plan, self.progress.step
-        end_of_epoch = step % plan.windows.steps_per_epoch == 0
-        if end_of_epoch:
+        epoch, within = divmod(step, plan.windows.steps_per_epoch)
+        end_of_epoch = within == 0
+        if end_of_epoch and (epoch % plan.dev_every == 0 or step == plan.windows.steps):
             self._evaluate_dev()
         self.progress.done = step == plan.windows.steps or self._out_of_patience()
         told_to_end = self.trainer.received_sigterm  # by a scheduler whose time is up, say: nothing is to be lost

@@ -31,6 +31,8 @@ class StageConfig(Config):
     """Batches a device adds up before an optimiser step."""
     lr_scale: float = Field(1.0, gt=0)
     """Multiplies the stage's own learning rates."""
+    dev_every: int = Field(1, ge=1)
+    """Epochs from one dev evaluation to the next; the last epoch is always scored."""
     best_by: str | None = None
     """The dev metric that picks the best weights: `loss`, or a metric name of the scorecard."""
     warmup: float | None = Field(None, ge=0, le=1)

@@ -154,6 +154,7 @@ def _run_stage(
         ema=trainer.ema,
         patience=trainer.patience,
         checkpoint_every=trainer.checkpoint_every,
+        dev_every=changes.dev_every,
         workers=trainer.workers,
         data=data,
         trained=this.trained,
@@ -233,7 +234,7 @@ def _accelerator(trainer: TrainerConfig) -> str:
 
 def _changed(stage: Stage, changes: StageConfig) -> Stage:
     """The family's stage with what the recipe says of it."""
-    said = changes.model_dump(exclude={"accumulate", "lr_scale"}, exclude_none=True)
+    said = changes.model_dump(exclude={"accumulate", "lr_scale", "dev_every"}, exclude_none=True)
     rates = {glob: rate * changes.lr_scale for glob, rate in stage.rates.items()}
     return replace(stage, rates=rates, **said)
 
