@@ -5,6 +5,7 @@ Exit: 0 all done, 1 a check failed or some cases were skipped, 2 nothing could b
 
 from __future__ import annotations
 
+import errno
 import shlex
 import sys
 from importlib import import_module
@@ -49,6 +50,15 @@ def _options(debug: bool = typer.Option(False, "--debug", help="Show the traceba
     """`--debug` is read by `run`; it is declared here for --help."""
 
 
+_CURES = {
+    errno.ENOENT: "it does not exist, or nothing can be made there: check the path",
+    errno.EACCES: "you may not read or write there: choose another place",
+    errno.EPERM: "you may not write there: choose another place",
+    errno.EROFS: "nothing can be written there: choose another place",
+    errno.ENOSPC: "make room, or choose another place",
+}
+
+
 def _register() -> None:
     for name, (module, attribute, is_group) in _COMMANDS.items():
         command = getattr(import_module(module), attribute)
@@ -77,7 +87,8 @@ def run(arguments: list[str] | None = None) -> None:
 def _one_line(error: Exception) -> str:
     if isinstance(error, OSError) and error.strerror:
         where = f"{error.filename}: " if error.filename else ""
-        return f"{where}{error.strerror}"
+        cure = _CURES.get(error.errno or 0)
+        return f"{where}{error.strerror}" + (f"; {cure}" if cure else "")
     return " ".join(str(error).split())
 
 
