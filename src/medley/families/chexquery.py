@@ -17,13 +17,13 @@ memory tokens, T words, L words of the indication, S vocabulary.
 Departures from the system it follows (CheXQuery-MedVLM, 2026; it published no result):
 - the whole film is SigLIP's pooled token and all patches are kept; there the top-left patch played a class token
 - two views lie side by side as keys, so a map belongs to a view; there patch i of both was mixed
-- anatomical queries are taught where their parts lie, where masks are known; there their names were decoration
+- queries are taught where their part or finding lies, where masks are known; there the anatomical names were decoration
 - the gate comes after the layer norms and changes what the decoder reads; there it nearly did not
 - labels by name; there the labeler's columns were read in the wrong order, so that queries learned their neighbours
 - section headers are given and not predicted, and a lacking section is not in the loss; there a prompt was in the loss,
   n-gram blocking forbade the headers, and placeholder sentences were targets
-- beside the 10 pooled tokens the decoder reads which findings are called, and where (as in PromptMRG, Jin et al. 2024);
-  there what the auxiliary head said reached no word
+- beside the 10 pooled tokens the decoder reads which findings are called, and where (as in PromptMRG, Jin et al. 2024),
+  in training the true ones; there what the auxiliary head said reached no word
 - pre-norm attention; the cosine is a cosine, label smoothing is applied, dev loss has one definition in all stages
 - `size: tiny` has a stage `towers` in which random towers learn what pretrained ones bring along: one sees, one writes
 """
@@ -377,10 +377,10 @@ class CheXQuery(nn.Module):
 
     def _retold(self, batch: Batch) -> torch.Tensor:
         told_BCD = self.told(told_BC2 := _learned(batch)[2])
-        whole_BD, gate_B = told_BCD.mean(1).roll(1, 0), told_BCD.new_full((len(told_BCD),), 0.5)  # learned from films
-        is_own_B11 = torch.rand_like(gate_B)[:, None, None] < 0.5 if self.training else gate_B[:, None, None] > 0
-        states_BCD = told_BCD.where(is_own_B11, told_BCD.roll(1, 0))  # what is told is believed, whatever was seen
-        tokens_BKD, _ = self.fusion(whole_BD, states_BCD, told_BCD, gate_B)
+        others_BCD = told_BCD.roll(1, 0)  # what is told is to be believed, whatever was seen: half read another study's
+        is_own_B11 = torch.rand(len(told_BCD), 1, 1, device=told_BCD.device) < (0.5 if self.training else 1.0)
+        gate_B = told_BCD.new_full((len(told_BCD),), 0.5)  # what it should be is learned from films
+        tokens_BKD, _ = self.fusion(others_BCD.mean(1), told_BCD.where(is_own_B11, others_BCD), told_BCD, gate_B)
         return self.decoder(*self._memory(tokens_BKD, told_BC2, batch), batch.words_BT)
 
     def _memory(self, tokens_BKD: torch.Tensor, told_BC2: torch.Tensor, batch: Batch) -> tuple[torch.Tensor, ...]:

@@ -78,6 +78,7 @@ def open_run(run: str | Path, unfinished: bool = False) -> OpenRun:
         "leaky": data.get("leaky", False),  # its notes gave the labels away; runs from before the audit do not say
         "label_policy": data["label_policy"],
         "anatomy_known": data.get("anatomy_known"),  # training studies that show where parts of the body lie
+        "masks_known": data.get("masks_known"),  # … and where findings lie
         "hierarchy_holds": data.get("hierarchy_holds", True),
     }
     return OpenRun(family, recipe, processor, model, thresholds, calibration, unfitted, facts)

@@ -292,6 +292,7 @@ def _write_data_facts(run: Path, recipe: Recipe, source: Source, leaky: bool) ->
         "films_left_out": len(source.unreadable),
         "synthetic": all(case.synthetic for case in source.table.cases),
         "anatomy_known": sum("anatomy" in case.truth for case in source.parts["train"]),
+        "masks_known": sum("masks" in case.truth for case in source.parts["train"]),
         "train_patients": len({case.patient_id for case in source.parts["train"]}),
     }
     path = run / "data.json"

@@ -19,16 +19,6 @@ from medley.serving.scoring.run import other_source
 
 
 @pytest.fixture(scope="module")
-def predictor(report_run):
-    return medley.load(report_run)
-
-
-@pytest.fixture(scope="module")
-def source(predictor, known_anatomy):
-    return other_source(predictor, known_anatomy / "cases.parquet", known_anatomy / "splits.json", "test")
-
-
-@pytest.fixture(scope="module")
 def scores(predictor, source):
     return score_anatomy(predictor, source, "test", own=source, resamples=40)
 

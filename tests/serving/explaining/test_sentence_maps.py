@@ -5,21 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-import medley
 from medley.explain.reading import SentenceRead, WordRead
 from medley.serving.explaining import sentences
 from medley.serving.explaining.sentences import score_sentences
 from medley.serving.scoring.run import other_source
-
-
-@pytest.fixture(scope="module")
-def predictor(report_run):
-    return medley.load(report_run)
-
-
-@pytest.fixture(scope="module")
-def source(predictor, known_anatomy):
-    return other_source(predictor, known_anatomy / "cases.parquet", known_anatomy / "splits.json", "test")
 
 
 def sentence(text: str, y: int, x: int, views: int) -> SentenceRead:

@@ -79,6 +79,15 @@ def score_run(
     metrics, per_label, values = _measured(predictor, marked, cuts, best, resamples, tell)
     facts = _facts(marked, best, tuned_on, on_dev, cuts[best])
     warnings = [f"explanations: {counted(count, 'lesion')} left out: {why}" for why, count in marked.left_out.items()]
+    if (
+        best == "queries"
+        and predictor.facts["masks_known"]
+        and set(predictor.processor.regions) & set(predictor.labels)
+    ):
+        warnings.append(
+            "explanations: the queries of findings were taught on masks where these lie: that they point well is what "
+            "they learned, and no evidence of what moved an answer"
+        )
     if not on_dev:
         warnings.append(
             f"explanations: {tuned_on} marks no lesion to tune on: {best} was not chosen, iou is cut at {_DEFAULT_CUT}"
