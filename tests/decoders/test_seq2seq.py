@@ -90,6 +90,27 @@ def test_exactly_so_many_words_none_of_them_forbidden(words, decoder):
         assert not {word for row, _ in said for word in row} & {*forbidden, words.end}
 
 
+@pytest.mark.parametrize("beams", [1, 2])
+@pytest.mark.parametrize("no_repeat", [1, 2, 3])
+def test_no_run_of_words_is_said_twice_and_what_was_given_does_not_count(words, decoder, beams, no_repeat):
+    given = [[words.headers["findings"]], [words.headers["impression"], *words.words(TEXTS[0])]]
+    forbidden = [words.pad, *words.headers.values()]
+
+    def asked(no_repeat: int) -> list[list[int]]:
+        found = decoder.generate(*memory(2), given, forbidden, 24, beams, least=24, no_repeat=no_repeat)
+        return [row for row, _ in found]
+
+    def runs(row: list[int]) -> list[tuple[int, ...]]:
+        return [tuple(row[place : place + no_repeat]) for place in range(len(row) - no_repeat + 1)]
+
+    assert any(len(set(runs(row))) < len(runs(row)) for row in asked(0))  # random weights go round in circles
+    for row in asked(no_repeat):
+        assert len(row) == 24
+        assert len(set(runs(row))) == len(runs(row))
+    if no_repeat == 1:
+        assert set(asked(1)[1]) & set(given[1]), "words of the prefix were forbidden too"
+
+
 def test_headers_are_never_generated_and_every_section_is_written(words, decoder):
     reports = words.write(decoder, *memory(2), beams=1)
     for report in reports:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pytest
-import torch
 from torch import nn
 from transformers import BertConfig, DistilBertConfig, SiglipVisionConfig, ViTConfig
 
@@ -113,7 +112,6 @@ def test_set_rates_keeps_the_ratio_between_groups():
     model = nn.ModuleDict({"a": nn.Linear(2, 2), "b": nn.Linear(2, 2)})
     rates = {name: 1e-3 if name.startswith("a") else 1e-2 for name, _ in model.named_parameters()}
     optimizer = build_optimizer(model, rates, 0.0, 1.0)
-    assert isinstance(optimizer, torch.optim.AdamW)
     set_rates(optimizer, 0.5)
     assert sorted({group["lr"] for group in optimizer.param_groups}) == pytest.approx([5e-4, 5e-3])
 

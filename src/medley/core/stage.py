@@ -46,6 +46,7 @@ class Stage:
     warmup: float = 0.05  # share of the steps
     weight_decay: float = 0.05
     layer_decay: float = 1.0  # rate of a tower's layer k of n is multiplied by layer_decay ** (n - k)
+    muon: tuple[str, ...] = ()  # globs of parameters whose matrices and kernels learn by Muon instead of AdamW
     frozen: tuple[str, ...] = ()  # globs of parameters that `rates` names and that stay as they are: adapters, mostly
 
 
@@ -70,6 +71,16 @@ def rates_by_parameter(model: nn.Module, stage: Stage) -> dict[str, float]:
         for name in spared:
             del chosen[name]
     return {name: rate for name, (_, rate) in chosen.items()}
+
+
+def muon_parameters(stage: Stage, trained: Iterable[str]) -> set[str]:
+    """Which of the `trained` parameters the stage's `muon` globs name; one that names none of them is an error."""
+    names, found = list(trained), set()
+    for glob in stage.muon:
+        if not (matches := {name for name in names if fnmatchcase(name, glob)}):
+            raise MedleyError(f"stage '{stage.name}': muon '{glob}' matches no parameter that the stage trains")
+        found |= matches
+    return found
 
 
 def freeze_all_but(model: nn.Module, trained: Iterable[str]) -> None:

@@ -33,10 +33,21 @@ class Said:
 
 
 class SectionWords:
-    """A tokenizer with its section headers; a section is cut after `most` words when it is learned and written."""
+    """A tokenizer with its section headers; a section is cut after `most` words when it is learned and written, and no
+    run of `no_repeat` words is written twice in it (0: it may)."""
 
-    def __init__(self, tokenizer: Any, headers: Sequence[str], sections: Sequence[str], pad: int, end: int, most: int):
-        self.tokenizer, self.sections, self.pad, self.end, self.most = tokenizer, tuple(sections), pad, end, most
+    def __init__(
+        self,
+        tokenizer: Any,
+        headers: Sequence[str],
+        sections: Sequence[str],
+        pad: int,
+        end: int,
+        most: int,
+        no_repeat: int = 0,
+    ):
+        self.tokenizer, self.sections, self.pad, self.end = tokenizer, tuple(sections), pad, end
+        self.most, self.no_repeat = most, no_repeat
         self.headers = dict(zip(SECTIONS, tokenizer.convert_tokens_to_ids(list(headers)), strict=True))
 
     def words(self, text: str) -> list[int]:
@@ -78,7 +89,9 @@ class SectionWords:
         forbidden = [*self.headers.values(), self.pad]
         for section in self.sections:
             prefixes = [[*one.row, self.headers[section]] for one in said]
-            found = decoder.generate(memory_BMD, is_memory_BM, prefixes, forbidden, self.most, beams)
+            found = decoder.generate(
+                memory_BMD, is_memory_BM, prefixes, forbidden, self.most, beams, no_repeat=self.no_repeat
+            )
             said = [
                 Said(
                     row=[*prefix, *words],

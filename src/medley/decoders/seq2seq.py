@@ -60,8 +60,9 @@ class _Rules:
     """What may not be said, and how likely what was said had been: transformers calls it with the words so far and the
     logits of the next, before it chooses. Rows that go on side by side are remembered; beams change places."""
 
-    def __init__(self, forbidden: Sequence[int], end: int, may_end: int):
-        self.forbidden, self.end, self.may_end = list(forbidden), end, may_end  # from how many words on it may end
+    def __init__(self, forbidden: Sequence[int], end: int, start: int, least: int, no_repeat: int):
+        self.forbidden, self.end, self.start, self.no_repeat = list(forbidden), end, start, no_repeat
+        self.may_end = start + least  # from how many words on; what is said starts after `start` that are given
         self.chosen_LB: list[torch.Tensor] = []  # log-probabilities of the words said so far
         self.next_BS: torch.Tensor | None = None
 
@@ -72,7 +73,16 @@ class _Rules:
         allowed_BS[:, self.forbidden] = -torch.inf
         if words_BT.shape[1] < self.may_end:
             allowed_BS[:, self.end] = -torch.inf
+        if self.no_repeat and words_BT.shape[1] - self.start >= self.no_repeat:
+            self._forbid_repeats(words_BT[:, self.start :], allowed_BS)
         return allowed_BS
+
+    def _forbid_repeats(self, said_BT: torch.Tensor, allowed_BS: torch.Tensor) -> None:
+        runs_BWn = said_BT.unfold(1, self.no_repeat, 1)
+        latest_B1n = said_BT[:, None, said_BT.shape[1] + 1 - self.no_repeat :]
+        again_BW = (runs_BWn[..., :-1] == latest_B1n).all(-1)
+        row, place = again_BW.nonzero(as_tuple=True)
+        allowed_BS[row, runs_BWn[row, place, -1]] = -torch.inf
 
     def _remember(self, words_BT: torch.Tensor) -> None:
         if self.next_BS is not None:
@@ -137,10 +147,12 @@ class SectionDecoder(nn.Module):
         most: int,
         beams: int = 1,
         least: int = 1,
+        no_repeat: int = 0,
     ) -> list[tuple[list[int], list[float]]]:
         """The words after each prefix, up to the end token (left out) or `most`, at least `least`, and their
         log-probabilities. Greedy, or the best of `beams`; the whole batch at once, with a cache of keys and values.
-        `forbidden` are never said.
+        `forbidden` are never said, and no run of `no_repeat` words is said twice (0: it may); what was said before the
+        prefix ends does not count.
 
         Rows are padded on the left, behind a column that is never read: a T5 knows distances, not positions.
         """
@@ -150,7 +162,7 @@ class SectionDecoder(nn.Module):
         given = [[self.pad] * (longest - len(prefix)) + list(prefix) for prefix in prefixes]
         read = [[0] * (longest - len(prefix)) + [1] * len(prefix) for prefix in prefixes]
         device = memory_BMD.device
-        rules = _Rules(forbidden, self.end, longest + least)
+        rules = _Rules(forbidden, self.end, longest, least, no_repeat)
         rows = self._t5[0].generate(
             encoder_outputs=BaseModelOutput(last_hidden_state=memory_BMD),
             attention_mask=is_memory_BM.long(),

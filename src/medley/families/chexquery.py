@@ -130,6 +130,8 @@ class CheXQueryConfig(Config):
     """How many tokens of the indication the decoder reads beside the film; 0 reads none."""
     beams: int = Field(1, ge=1)
     """Beams of the search when reports are written; 1 is greedy."""
+    no_repeat: int = Field(6, ge=0)
+    """No run of this many tokens is written twice in a section; 0 allows it. Headers are given and stay out of it."""
     label_weights: dict[str, float] = LABEL_WEIGHTS
     """Weight of a label in the auxiliary loss; 1 where it is not named."""
     region_weight: float = Field(1.0, ge=0)
@@ -237,7 +239,8 @@ class CheXQueryProcessor:
         pad, end = int(decoder.config["pad_token_id"]), int(decoder.config["eos_token_id"])
         if tokenizer is not None:  # a sketch has none
             headers = SMALL_HEADERS if config.decoder is None else T5_HEADERS
-            self.words = SectionWords(tokenizer, headers, config.sections, pad, end, config.section_tokens)
+            how = config.section_tokens, config.no_repeat
+            self.words = SectionWords(tokenizer, headers, config.sections, pad, end, *how)
 
     @classmethod
     def fit(cls, config, labels: Sequence[str], notes, prevalence: Mapping[str, float], reports):

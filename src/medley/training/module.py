@@ -26,7 +26,7 @@ from medley.core.errors import MedleyError
 from medley.core.family import to_device
 from medley.core.files import write_json
 from medley.core.seeds import seed_torch
-from medley.core.stage import Objective, Stage, set_modes
+from medley.core.stage import Objective, Stage, muon_parameters, set_modes
 from medley.training.checkpoint import STATE, Progress, load_state, save_state, save_weights
 from medley.training.curves import JOURNAL, Journal
 from medley.training.data import TrainingData
@@ -92,7 +92,9 @@ class StageModule(L.LightningModule):
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         plan = self.plan
-        optimizer = build_optimizer(self.model, plan.rates, plan.stage.weight_decay, plan.stage.layer_decay)
+        stage = plan.stage
+        muon = muon_parameters(stage, plan.rates)
+        optimizer = build_optimizer(self.model, plan.rates, stage.weight_decay, stage.layer_decay, muon)
         if self.state is not None:
             self.progress = load_state(self.state, self.model, optimizer, self.average, self._scaler)
         return optimizer

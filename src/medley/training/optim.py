@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Set
 
 import torch
 from torch import nn
 from torch.optim.swa_utils import AveragedModel
+
+from medley.training.muon import MuonAdamW
 
 _TOWERS = ("vision.", "text.")
 # blocks.0. · layer.0. · layers_0. · stages.0. count from 0; layer1. · denseblock1. · transition1. from 1
@@ -58,36 +60,47 @@ def depths(names: Iterable[str]) -> dict[str, int]:
 
 
 def parameter_groups(
-    model: nn.Module, rates: Mapping[str, float], weight_decay: float, layer_decay: float = 1.0
+    model: nn.Module,
+    rates: Mapping[str, float],
+    weight_decay: float,
+    layer_decay: float = 1.0,
+    muon: Set[str] = frozenset(),
 ) -> list[dict]:
-    """One group for each (rate, decay); every parameter keeps its name in `names`, in the order of `params`."""
+    """One group for each (rate, decay, muon); every parameter keeps its name in `names`, in the order of `params`.
+
+    `muon` names parameters whose matrices and kernels learn by Muon; values that are no maps never do.
+    """
     depth = depths(name for name, _ in model.named_parameters())
     deepest: dict[str, int] = {}
     for name, block in depth.items():
         tower = name.split(".")[0]
         deepest[tower] = max(deepest.get(tower, 0), block)
     maps = decayed(model)
-    groups: dict[tuple[float, float], dict] = {}
+    groups: dict[tuple[float, float, bool], dict] = {}
     for name, parameter in model.named_parameters():
         if name not in rates:
             continue
         below = deepest[name.split(".")[0]] - depth[name] if name in depth else 0
         rate = rates[name] * layer_decay**below
         decay = weight_decay if name in maps else 0.0
-        group = groups.setdefault((rate, decay), {"params": [], "names": [], "rate": rate, "weight_decay": decay})
+        is_muon = name in muon and name in maps
+        new = {"params": [], "names": [], "rate": rate, "weight_decay": decay, "muon": is_muon}
+        group = groups.setdefault((rate, decay, is_muon), new)
         group["params"].append(parameter)
         group["names"].append(name)
     return list(groups.values())
 
 
-def build_optimizer(model: nn.Module, rates: Mapping[str, float], weight_decay: float, layer_decay: float):
-    """AdamW (Loshchilov & Hutter 2019), betas (0.9, 0.999), eps 1e-6 as BERT was trained with.
+def build_optimizer(
+    model: nn.Module, rates: Mapping[str, float], weight_decay: float, layer_decay: float, muon: Set[str] = frozenset()
+) -> torch.optim.Optimizer:
+    """AdamW (Loshchilov & Hutter 2019), betas (0.9, 0.999), eps 1e-6 as BERT was trained with; Muon for the maps that
+    `muon` names.
 
     A smaller eps turns the rounding noise of a gradient that is zero (a key's bias, say) into full steps, and two runs
     that differ only in the order of a sum drift apart.
     """
-    groups = parameter_groups(model, rates, weight_decay, layer_decay)
-    return torch.optim.AdamW(groups, lr=0.0, betas=(0.9, 0.999), eps=1e-6)
+    return MuonAdamW(parameter_groups(model, rates, weight_decay, layer_decay, muon), betas=(0.9, 0.999), eps=1e-6)
 
 
 def weight_average(model: nn.Module, decay: float) -> AveragedModel:
