@@ -10,9 +10,10 @@ import torch
 from medley.core.config import build_config
 from medley.core.errors import MedleyError
 from medley.core.labels import ANATOMY, CHEXPERT_14
-from medley.core.stage import rates_by_parameter
+from medley.core.stage import muon_parameters, rates_by_parameter
 from medley.families.chexquery import FAMILY, SIZES
 from medley.training.battery import Subject, stage_step
+from medley.training.optim import parameter_groups
 
 
 @pytest.fixture(scope="module")
@@ -104,7 +105,6 @@ def test_stages_touch_what_the_paper_says(subject, model):
     of = {name: {part.split(".")[0] for part in names} for name, names in trained.items()}
     seeing = {"vision", "towers", "bridge", "queries", "findings", "sides"}
     assert of["towers"] == seeing | {"decoder", "fusion", "memory", "told"}
-    assert not any("fusion.gate" in name for name in trained["towers"])  # what it should be is learned from films
     assert not any("lora_" in name for name in trained["towers"] | trained["align"])
     assert not {"vision", "decoder", "towers"} & of["align"]
     for stage in ("joint", "report"):
@@ -113,6 +113,18 @@ def test_stages_touch_what_the_paper_says(subject, model):
         assert all("lora_" in name for name in towers)
     assert "vision" in of["joint"]
     assert not {"vision", "findings"} & of["report"]
+
+
+def test_hidden_maps_of_the_towers_learn_by_muon_and_tables_and_answers_do_not(subject, model):
+    towers, *later = subject.stages()
+    rates = rates_by_parameter(model, towers)
+    trained = set(rates)
+    groups = parameter_groups(model, rates, 0.1, 1.0, muon_parameters(towers, trained))
+    by_muon = {name for group in groups if group["muon"] for name in group["names"]}
+    assert {name.split(".")[0] for name in by_muon} == {"vision", "queries", "fusion", "decoder"}
+    assert {"decoder.lm_head.weight", "decoder.stack.embed_tokens.weight", "queries.queries_CD"} <= trained - by_muon
+    assert all(model.get_parameter(name).ndim in (2, 4) for name in by_muon)
+    assert not any(stage.muon for stage in later)
 
 
 def test_supervised_queries_look_where_their_part_lies(subject):

@@ -1,8 +1,7 @@
 """Findings that are told, by label and side, as tokens that a decoder reads.
 
 What a model calls on a film is told to its decoder in this way (as prompts of diagnoses are in PromptMRG, Jin et al.
-2024). And a small decoder learns so to write before it is shown any film, as a pretrained one learned from text: the
-labeler reads what a report tells, and the decoder writes the report from that.
+2024). In training it is told the truth: what the table knows, and where the labeler reads in the report that it lies.
 
 Shapes: B batch, C labels, D width.
 """
@@ -15,7 +14,6 @@ from functools import lru_cache
 import torch
 from torch import nn
 
-from medley.core.labels import HIERARCHY
 from medley.language.labeler import join_sections, label_text, side_text
 
 _VALUES = {1.0: 1, -1.0: 2}  # present, uncertain; 0 for all else: nobody sees in a film what its report chose to deny
@@ -24,25 +22,16 @@ SIDES = {"left": 1, "right": 2, "bilateral": 3}  # 0: none is said
 
 def told_findings(reports: Sequence[Mapping[str, str]], labels: Sequence[str]) -> torch.Tensor:
     """told_BC2: of each report and label whether it is told (1 present, 2 uncertain, else 0) and where (1 left, 2
-    right, 3 bilateral, else 0)."""
+    right, 3 bilateral, else 0). What is told only through its kinds, an opacity that is a consolidation, is present and
+    has no place of its own: a decoder that reads a place can say a sentence of it."""
     return torch.tensor([_told(join_sections(report), tuple(labels)) for report in reports])
 
 
 @lru_cache(maxsize=20_000)  # a report is read in every epoch
 def _told(text: str, labels: tuple[str, ...]) -> list[tuple[int, int]]:
-    values, sides = label_text(text, labels), _with_parents(side_text(text))
+    values, sides = label_text(text, labels), side_text(text)
     told = {name: _VALUES.get(values[name], 0) for name in labels}
     return [(told[name], SIDES.get(sides.get(name, ""), 0) if told[name] else 0) for name in labels]
-
-
-def _with_parents(sides: Mapping[str, str]) -> dict[str, str]:
-    """A finding that is only told through its kinds (an opacity that is a consolidation) is where they are."""
-    of_kinds: dict[str, set[str]] = {}
-    for name, side in sides.items():
-        for parent in HIERARCHY.get(name, ()):
-            of_kinds.setdefault(parent, set()).add(side)
-    parents = {name: found.pop() if len(found) == 1 else "bilateral" for name, found in of_kinds.items()}
-    return {**parents, **sides}
 
 
 def called_findings(

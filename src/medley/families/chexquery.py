@@ -35,7 +35,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import torch
@@ -140,6 +140,8 @@ class CheXQueryConfig(Config):
     """Weight of the sides of findings, as the labeler reads them in the report."""
     report_findings: float = Field(0.0, ge=0)
     """Weight of the auxiliary loss in the stage `report`; at 0 the answers beside the report drift there."""
+    smoothing: dict[StageName, Annotated[float, Field(ge=0, lt=1)]] = Field({"joint": 0.05, "report": 0.1})
+    """Label smoothing of the words, by stage; none where a stage is not named."""
     rates: dict[StageName, float] = Field({"align": 1e-4, "joint": 3e-5, "report": 2e-5})
     """Learning rate of each stage."""
     writer_rate: float = Field(4e-3, gt=0)
@@ -163,7 +165,8 @@ _TINY: dict[str, Any] = {"image_px": 128, "vision": "resnet10t", "vision_level":
 _TINY |= {"width": 128, "gate_dim": 64, "lora_rank": 32, "lora_alpha": 64, "lora_dropout": 0.0}
 _TINY |= {"decoder_lora": [r"stack\.block\.\d+\.layer\.\d+\.(SelfAttention|EncDecAttention|DenseReluDense)\.\w+"]}
 _TINY |= {"vision_lora": [r"backbone\.backbone\.layer[23]\.\d+\.conv2"], "section_tokens": 120}
-_TINY |= {"rates": {"towers": 1.5e-3, "align": 3e-4, "joint": 3e-4, "report": 1e-4}}
+_TINY |= {"rates": {"towers": 3e-3, "align": 1e-4, "joint": 1e-4, "report": 3e-5}}
+_TINY |= {"beams": 3, "dropout": 0.0, "smoothing": {}}
 _TINY |= {"epochs": {"towers": 6, "align": 1, "joint": 1, "report": 1}}
 _TOY: dict[str, Any] = {"image_px": 48, "vision": "test_vit", "lora_rank": 4, "section_tokens": 24, "note_tokens": 8}
 _TOY |= {"width": 32, "heads": 2, "gate_dim": 16, "pooled": 4}
@@ -205,7 +208,6 @@ class Output:
     is_memory_BM: torch.Tensor
     states_BQD: torch.Tensor  # what the queries found
     words: Callable[[], torch.Tensor]  # logits [B, T, S] of the report, from the film
-    retold: Callable[[], torch.Tensor]  # logits [B, T, S] of the report, from what it tells itself (stage `towers`)
     seen: tuple[torch.Tensor, torch.Tensor] | None  # logits [F, C] a film and [F, P, R] a patch (stage `towers`)
     training: bool
 
@@ -373,18 +375,9 @@ class CheXQuery(nn.Module):
             is_memory_BM=is_memory_BM,
             states_BQD=states_BQD,
             words=partial(self.decoder, memory_BMD, is_memory_BM, batch.words_BT),
-            retold=partial(self._retold, batch),
             seen=(self.towers["film"](whole_FD), self.towers["patch"](patches_FND)) if self.learns_to_see else None,
             training=self.training,
         )
-
-    def _retold(self, batch: Batch) -> torch.Tensor:
-        told_BCD = self.told(told_BC2 := _learned(batch)[2])
-        others_BCD = told_BCD.roll(1, 0)  # what is told is to be believed, whatever was seen: half read another study's
-        is_own_B11 = torch.rand(len(told_BCD), 1, 1, device=told_BCD.device) < (0.5 if self.training else 1.0)
-        gate_B = told_BCD.new_full((len(told_BCD),), 0.5)  # what it should be is learned from films
-        tokens_BKD, _ = self.fusion(others_BCD.mean(1), told_BCD.where(is_own_B11, others_BCD), told_BCD, gate_B)
-        return self.decoder(*self._memory(tokens_BKD, told_BC2, batch), batch.words_BT)
 
     def _memory(self, tokens_BKD: torch.Tensor, told_BC2: torch.Tensor, batch: Batch) -> tuple[torch.Tensor, ...]:
         others = tokens_BKD.shape[1] - told_BC2.shape[1]  # of the last C only what is told is read: few are forgotten
@@ -426,8 +419,7 @@ def _sums(
         found["regions"] = attention_sum(output.maps_BQVhw, places_BVRrr)
     if "sides" in terms:
         found["sides"] = side_sum(output.sides_BC4, told_BC2)
-    if output.seen is not None and "told" in terms:
-        found["told"] = token_sum(output.retold(), says_BT, says_BT != NOT_SAID)
+    if output.seen is not None and "film" in terms:
         found |= seen_sums(*output.seen, targets_BC, places_BVRrr, batch.is_film_BV, output.maps_BQVhw.shape[-2:])
     return found
 
@@ -439,7 +431,6 @@ def _counts(batch: Batch) -> dict[str, torch.Tensor]:
     known_FR = ~places_BVRrr[batch.is_film_BV].flatten(2).isnan().any(-1)
     return {
         "words": said,
-        "told": said,
         "sides": (told_BC2[..., 0] == 1).sum(),
         "findings": known_BC.sum(),
         "film": (known_BC.sum(1) * batch.is_film_BV.sum(1)).sum(),
@@ -460,24 +451,25 @@ def stages(config: CheXQueryConfig, processor: CheXQueryProcessor) -> tuple[Stag
     adapters = [f"vision.{ADAPTERS}", f"decoder.{ADAPTERS}"]
     more = {"regions": config.region_weight, "sides": config.side_weight}
 
-    def stage(name: StageName, globs: list[str], findings: float, smoothing: float) -> Stage:
-        learned = objective(processor, {"words": 1.0, "findings": findings, **more}, smoothing)
+    def stage(name: StageName, globs: list[str], findings: float) -> Stage:
+        learned = objective(processor, {"words": 1.0, "findings": findings, **more}, config.smoothing.get(name, 0.0))
         rates = dict.fromkeys(globs, config.rates[name])
         return Stage(name, rates, learned, config.epochs[name], best_by="loss/words", weight_decay=0.01)
 
     found = [
-        stage("align", [*new, "findings.*", "sides.*"], 0.7, 0.0),
-        stage("joint", [*new, "findings.*", "sides.*", *adapters], 0.3, 0.05),
-        stage("report", [*new, adapters[1]], config.report_findings, 0.1),
+        stage("align", [*new, "findings.*", "sides.*"], 0.7),
+        stage("joint", [*new, "findings.*", "sides.*", *adapters], 0.3),
+        stage("report", [*new, adapters[1]], config.report_findings),
     ]
     if not has_towers_stage(config):
         return tuple(found)
     seen = ["vision.*", "towers.*", "bridge.*", "queries.*", "findings.*", "sides.*"]
     rates = dict.fromkeys(seen, config.rates["towers"])
     told = dict.fromkeys(["decoder.*", "fusion.*", "memory.*", "told.*"], config.writer_rate)
-    learned = objective(processor, {"film": 1.0, "patch": 1.0, "findings": 1.0, **more, "told": 1.0})
-    spared, epochs = (ADAPTERS, "fusion.gate.*"), config.epochs["towers"]
-    return Stage("towers", {**rates, **told}, learned, epochs, weight_decay=0.01, frozen=spared), *found
+    learned = objective(processor, {"film": 1.0, "patch": 1.0, "findings": 1.0, **more, "words": 1.0})
+    muon, epochs = ("vision.*", "queries.*", "fusion.*", "decoder.stack.*"), config.epochs["towers"]
+    towers = Stage("towers", {**rates, **told}, learned, epochs, weight_decay=0.01, muon=muon, frozen=(ADAPTERS,))
+    return towers, *found
 
 
 def sketch(config: CheXQueryConfig) -> CheXQueryProcessor:
