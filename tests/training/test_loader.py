@@ -34,6 +34,13 @@ def test_each_epoch_reads_every_example_once_over_all_devices(examples, batch, a
         assert max(sizes) <= batch * accumulate
 
 
+@pytest.mark.parametrize(("epochs", "steps"), [(0.5, 5), (1.24, 12), (0.01, 1), (2, 20)])
+def test_of_an_epoch_in_part_the_first_windows_are_read(epochs, steps):
+    windows, whole = (Windows(20, 2, 1, 1, epochs=number, seed=1) for number in (epochs, 3))
+    assert windows.steps == steps
+    assert read_by_rank(windows) == [read_by_rank(whole)[0][:steps]]
+
+
 def test_the_order_is_drawn_anew_each_epoch_and_by_seed():
     windows = Windows(50, 50, 1, 1, epochs=2, seed=1)
     first, second = ([example for _, example in windows.part(step, 0)] for step in range(2))

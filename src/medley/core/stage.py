@@ -40,7 +40,7 @@ class Stage:
     name: str
     rates: Mapping[str, float]
     objective: Objective
-    epochs: int
+    epochs: float  # passes over the training part
     batch: int = 32
     best_by: str = "loss"  # a metric of the dev part: `loss` (lower is better) or a metric name of the scorecard
     warmup: float = 0.05  # share of the steps

@@ -146,7 +146,7 @@ class CheXQueryConfig(Config):
     """Learning rate of each stage."""
     writer_rate: float = Field(4e-3, gt=0)
     """Learning rate of the small decoder, and of what it reads through, in the stage `towers`."""
-    epochs: dict[StageName, int] = Field({"align": 15, "joint": 30, "report": 15})
+    epochs: dict[StageName, Annotated[int | float, Field(gt=0)]] = Field({"align": 15, "joint": 30, "report": 15})
     """Epochs of each stage, unless the recipe says otherwise."""
 
     @model_validator(mode="after")
@@ -167,7 +167,7 @@ _TINY |= {"decoder_lora": [r"stack\.block\.\d+\.layer\.\d+\.(SelfAttention|EncDe
 _TINY |= {"vision_lora": [r"backbone\.backbone\.layer[23]\.\d+\.conv2"], "section_tokens": 120}
 _TINY |= {"rates": {"towers": 3e-3, "align": 1e-4, "joint": 1e-4, "report": 3e-5}}
 _TINY |= {"beams": 3, "dropout": 0.0, "smoothing": {}}
-_TINY |= {"epochs": {"towers": 6, "align": 1, "joint": 1, "report": 1}}
+_TINY |= {"epochs": {"towers": 6, "align": 0.3, "joint": 0.3, "report": 0.3}}
 _TOY: dict[str, Any] = {"image_px": 48, "vision": "test_vit", "lora_rank": 4, "section_tokens": 24, "note_tokens": 8}
 _TOY |= {"width": 32, "heads": 2, "gate_dim": 16, "pooled": 4}
 _TOY |= {"vision_lora": [r"backbone\.backbone\.model\.blocks\.\d+\.attn\.qkv"], "decoder_dim": 32, "decoder_layers": 1}

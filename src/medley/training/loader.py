@@ -27,7 +27,7 @@ class Windows:
     batch: int
     accumulate: int
     world: int
-    epochs: int
+    epochs: float  # of the last, only the first windows may be read
     seed: int
 
     @property
@@ -41,7 +41,7 @@ class Windows:
 
     @property
     def steps(self) -> int:
-        return self.steps_per_epoch * self.epochs
+        return max(1, round(self.steps_per_epoch * self.epochs))
 
     def part(self, step: int, rank: int) -> list[tuple[int, int]]:
         """(epoch, example) keys that device `rank` reads in this step."""

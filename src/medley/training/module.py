@@ -195,7 +195,7 @@ class StageModule(L.LightningModule):
         plan, step = self.plan, self.progress.step
         epoch, within = divmod(step, plan.windows.steps_per_epoch)
         end_of_epoch = within == 0
-        if end_of_epoch and (epoch % plan.dev_every == 0 or step == plan.windows.steps):
+        if (end_of_epoch and epoch % plan.dev_every == 0) or step == plan.windows.steps:
             self._evaluate_dev()
         self.progress.done = step == plan.windows.steps or self._out_of_patience()
         told_to_end = self.trainer.received_sigterm  # by a scheduler whose time is up, say: nothing is to be lost

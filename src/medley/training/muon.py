@@ -48,18 +48,18 @@ class MuonAdamW(torch.optim.Optimizer):
     def _step_muon(self, group: dict[str, Any]) -> None:
         for parameter in group["params"]:
             if parameter.grad is not None:
-                direction_RC = orthogonal(self._ahead(parameter).flatten(1))
+                direction_RC = orthogonal(self._ahead(parameter, parameter.grad).flatten(1))
                 rate = group["lr"] * 0.2 * max(direction_RC.shape) ** 0.5
                 parameter.mul_(1 - group["lr"] * group["weight_decay"])
                 parameter.sub_(direction_RC.reshape(parameter.shape).to(parameter.dtype), alpha=rate)
 
-    def _ahead(self, parameter: torch.Tensor) -> torch.Tensor:
+    def _ahead(self, parameter: torch.Tensor, gradient: torch.Tensor) -> torch.Tensor:
         """The momentum after this gradient, looked at one step ahead (Nesterov)."""
         state = self.state[parameter]
         if "momentum" not in state:
             state["momentum"] = torch.zeros_like(parameter)
-        state["momentum"].lerp_(parameter.grad, 1 - _MOMENTUM)
-        return parameter.grad.lerp(state["momentum"], _MOMENTUM)
+        state["momentum"].lerp_(gradient, 1 - _MOMENTUM)
+        return gradient.lerp(state["momentum"], _MOMENTUM)
 
 
 def orthogonal(matrix_RC: torch.Tensor) -> torch.Tensor:

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 class StageConfig(Config):
     """What a recipe may change of a family's stage; unset fields keep the family's."""
 
-    epochs: int | None = Field(None, ge=1)
-    """Passes over the training part."""
+    epochs: int | float | None = Field(None, gt=0)
+    """Passes over the training part; 0.5 reads half of it, drawn by the seed."""
     batch: int | None = Field(None, ge=1)
     """Studies a device reads at once; an optimiser step sees batch * accumulate * devices."""
     accumulate: int = Field(1, ge=1)
@@ -32,7 +32,7 @@ class StageConfig(Config):
     lr_scale: float = Field(1.0, gt=0)
     """Multiplies the stage's own learning rates."""
     dev_every: int = Field(1, ge=1)
-    """Epochs from one dev evaluation to the next; the last epoch is always scored."""
+    """Epochs from one dev evaluation to the next; the end of the stage is always scored."""
     best_by: str | None = None
     """The dev metric that picks the best weights: `loss`, or a metric name of the scorecard."""
     warmup: float | None = Field(None, ge=0, le=1)
