@@ -146,7 +146,7 @@ class CheXQueryConfig(Config):
     """Learning rate of each stage."""
     writer_rate: float = Field(4e-3, gt=0)
     """Learning rate of the small decoder, and of what it reads through, in the stage `towers`."""
-    epochs: dict[StageName, Annotated[int | float, Field(gt=0)]] = Field({"align": 15, "joint": 30, "report": 15})
+    epochs: dict[StageName, Annotated[float, Field(gt=0)]] = Field({"align": 15, "joint": 30, "report": 15})
     """Epochs of each stage, unless the recipe says otherwise."""
 
     @model_validator(mode="after")

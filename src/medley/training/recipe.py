@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 class StageConfig(Config):
     """What a recipe may change of a family's stage; unset fields keep the family's."""
 
-    epochs: int | float | None = Field(None, gt=0)
+    epochs: float | None = Field(None, gt=0)
     """Passes over the training part; 0.5 reads half of it, drawn by the seed."""
     batch: int | None = Field(None, ge=1)
     """Studies a device reads at once; an optimiser step sees batch * accumulate * devices."""
