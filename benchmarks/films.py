@@ -26,7 +26,7 @@ import torch
 from PIL import Image
 
 from medley.core.files import sha256, write_json
-from medley.core.records import Case, ImageRef
+from medley.core.records import Case, FilmInput, ImageRef
 from medley.core.seeds import generator
 from medley.data.cases import CaseTable, write_cases
 from medley.data.preprocess.film import load_film
@@ -106,7 +106,7 @@ def trainer(
 
     write_splits(folder / "splits.json", make_split(table))
     where = {"cases": str(table.path), "splits": str(folder / "splits.json"), "shards": str(shards) if shards else None}
-    source = open_source(DataConfig(**where), px)
+    source = open_source(DataConfig(**where), FilmInput(px, 2))
     family = get_family("cxr_reasoner")
     config = family.config(**{**family.sizes["tiny"], "image_px": px})
     notes = [source.notes.get(case.case_id) for case in source.parts["train"]]

@@ -162,14 +162,14 @@ def test_a_csv_scores_as_the_same_json_lines(theirs, tmp_path):
 
 
 def test_tasks_without_a_scorecard_say_so(theirs, tmp_path):
-    report = [replace(one, task="brain_report", scores={}, heads={}, labels={}) for one in theirs[:3]]
+    report = [replace(one, task="syndrome", scores={}, heads={}, labels={}) for one in theirs[:3]]
     path = write(tmp_path, "p.jsonl", report)
     with pytest.raises(
-        MedleyError, match="brain_report has no scorecard yet; there is one for chest_findings, chest_report"
+        MedleyError, match="syndrome has no scorecard yet; there is one for chest_findings, chest_report, brain_report"
     ):
         score_file(path)
     both = write(tmp_path, "q.jsonl", [*theirs, *report])
-    with pytest.raises(MedleyError, match=r"brain_report \(3\), chest_findings \(400\).*--task"):
+    with pytest.raises(MedleyError, match=r"chest_findings \(400\), syndrome \(3\).*--task"):
         score_file(both)
     assert score_file(both, task="chest_findings", bootstrap=0).card.protocol["studies"] == 400
     with pytest.raises(MedleyError, match="did you mean 'chest_findings'"):

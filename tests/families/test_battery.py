@@ -6,11 +6,15 @@ from pathlib import Path
 
 import pytest
 
+from medley.core.config import read_yaml
 from medley.families import FAMILIES, get_family
 from medley.training.battery import CHECKS, Subject
 from medley.training.recipe import load_recipe
+from medley.training.recipe_list import is_list, load_recipe_list
 
-RECIPES = sorted((Path(__file__).parents[2] / "recipes").glob("*/*.yaml"))
+FILES = sorted((Path(__file__).parents[2] / "recipes").glob("*/*.yaml"))
+LISTS = [path for path in FILES if is_list(read_yaml(path))]
+RECIPES = [path for path in FILES if path not in LISTS]
 
 
 @pytest.mark.parametrize("check", CHECKS)
@@ -25,6 +29,11 @@ def test_every_recipe_loads_alone_and_as_a_demo(path):
     assert recipe.family == path.parent.name
     assert list(recipe.stages)
     load_recipe(path, demo=True)
+
+
+@pytest.mark.parametrize("path", LISTS, ids=lambda path: f"{path.parent.name}/{path.name}")
+def test_every_list_of_recipes_loads(path):
+    assert all(recipe.family == path.parent.name for recipe in load_recipe_list(path).values())
 
 
 @pytest.mark.parametrize(

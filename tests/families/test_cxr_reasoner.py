@@ -19,7 +19,8 @@ from medley.families.cxr_reasoner import (
     CxrReasonerProcessor,
     objective,
 )
-from medley.training.battery import Subject, chest_studies, stage_step
+from medley.training.battery import Subject, stage_step
+from medley.training.made_up import chest_studies
 
 PX = 48
 

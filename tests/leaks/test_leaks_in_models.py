@@ -51,7 +51,7 @@ def what_is_known(trained) -> tuple[dict[bytes, dict[str, float]], dict[str, dic
     source = scoring.own_source(toolkit.load(trained))
     films, notes = {}, defaultdict(list)
     for case in (case for part in PARTS for case in source.parts[part]):
-        study = source.study(case, source.groups(case, 1)[0])
+        study = source.study(case, [source.images.first(case)])
         films[study.films[0].pixels.tobytes()] = dict(case.labels)
         if study.note:
             notes[study.note].append([case.labels[label] for label in LABELS])

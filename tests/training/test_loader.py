@@ -75,3 +75,14 @@ def test_a_loader_begun_at_a_step_reads_what_the_unbroken_one_reads(first, worke
 
 def read(epoch: int, example: int) -> tuple[int, int]:
     return epoch, example
+
+
+def test_a_batch_that_would_be_too_small_to_compare_is_left_out():
+    """Of 17 studies in batches of 8 one is left over, and of 18 two are, which is enough."""
+    seventeen, eighteen = (Windows(n, 8, 1, 1, 1, 0, least=2) for n in (17, 18))
+    assert (seventeen.steps, eighteen.steps) == (2, 3)
+    loader = step_loader(Windows(9, 4, 2, 1, 1, 0, least=2), 0, 0, 0, lambda epoch, example: example, list)
+    windows = list(loader)
+    assert [[len(batch) for batch in window] for window in windows] == [[4, 4]]
+    loader = step_loader(Windows(11, 4, 3, 1, 1, 0, least=4), 0, 0, 0, lambda epoch, example: example, list)
+    assert [[len(batch) for batch in window] for window in loader] == [[4, 4]], "the last three are too few"

@@ -8,7 +8,7 @@ import json
 import pytest
 
 from medley.core.errors import MedleyError
-from medley.core.records import Case
+from medley.core.records import Case, FilmInput
 from medley.data.cases import write_cases
 from medley.data.source import NotesConfig, open_source
 from medley.data.splits import make_split, write_splits
@@ -85,7 +85,7 @@ def test_simulated_notes_are_trained_on_and_their_verdict_is_kept(recipe, tmp_pa
 
 
 def _audit(recipe, say=lambda _: None):
-    return audit_before_training(open_source(recipe.data, 48), recipe.seed, say)
+    return audit_before_training(open_source(recipe.data, FilmInput(48, 2)), recipe.seed, say)
 
 
 @pytest.fixture

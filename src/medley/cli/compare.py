@@ -21,9 +21,15 @@ _REPORTS = (
     "laterality_accuracy",
     *(f"{of}{name}" for of in ("", "findings/", "impression/") for name in _TEXT),
 )
+_BRAINS = (
+    *("side_lobe_f1", "laterality_accuracy", "pathology_f1", "anatomy_f1", "facts_f1_example"),
+    *("lesion_balanced_accuracy", "lesion_sensitivity", "healthy_specificity", "hallucination_rate"),
+    *("laterality_f1_seed", "anatomy_f1_seed", "pathology_f1_seed", *_TEXT),
+)
 _SHOWN = {
     "chest_findings": (_FINDINGS, "fused", "auroc"),
     "chest_report": (_REPORTS, "uncertain_1", "f1"),
+    "brain_report": (_BRAINS, "pathology", "f1"),
 }
 _DIFFERENCE = "A − B [95 %]"
 

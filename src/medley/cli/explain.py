@@ -19,16 +19,26 @@ def explain(
     run: Annotated[str, typer.Argument(help="A folder that medley train wrote, or a hub id.")],
     out: Annotated[Path, typer.Option(help="Folder for pictures, raw maps and explanations.json.")],
     studies: Annotated[
-        list[str] | None, typer.Argument(help="Image files; views of one study are joined by +, as for medley predict.")
+        list[str] | None,
+        typer.Argument(help="Image files; views or sequences of one study are joined by +, as for medley predict."),
     ] = None,
     target: Annotated[
         list[str] | None,
-        typer.Option(help="A finding; repeat it. Default: those at or over their thresholds, at most four."),
+        typer.Option(
+            help="A finding; repeat it. Default: those at or over their thresholds, at most four. Of a brain: report, "
+            "sentence:2, words:left frontal, or sides (its side against the other). Default: report and sides."
+        ),
     ] = None,
     method: Annotated[
         list[str] | None,
-        typer.Option(help="queries, gradcam, hirescam, rollout (ViT only) or occlusion; repeat it. Default: queries."),
+        typer.Option(
+            help="queries, gradcam, hirescam, rollout (ViT only) or occlusion; repeat it. Default: queries. Of a "
+            "brain: lime, occlusion or gradient. Default: lime."
+        ),
     ] = None,
+    baseline: Annotated[
+        str, typer.Option(help="Of a brain: what hidden parts are shown as: mean, blur, mirror or zero.")
+    ] = "mean",
     text: Annotated[str | None, typer.Option(help="The clinical note, the same for every STUDY given.")] = None,
     cases: Annotated[
         Path | None,
@@ -41,10 +51,13 @@ def explain(
         bool, typer.Option("--json", help="Print one JSON line a study, label and method, and one a report read.")
     ] = False,
 ) -> None:
-    """Pictures of what speaks for a finding: on the film as it was, and in the note where there is one.
+    """Pictures of what speaks for a finding: on the film as it was, and in the note where there is one; of a brain,
+    what the words of its report rest on.
 
     For each study, label and method a picture and the raw maps; explanations.json says what they are. What each method
     is worth on lesions that are known is in the run's scorecard (medley evaluate).
+
+    Of a brain the map is NIfTI in the space of the file that was read, to lie over it in any viewer.
 
     Of a family that writes a report from queries also: where every query looked (queries.png), what each sentence and
     each word was read from (report.png, words.png), and all of it as arrays (reading.npz).
@@ -54,22 +67,24 @@ def explain(
     import json
 
     from medley.cli.batch import read_requests
+    from medley.cli.explain_brain import explain_volume
     from medley.cli.progress import console, ticker
     from medley.core.counts import counted
     from medley.core.errors import MedleyError, choose
     from medley.core.files import write_json
     from medley.core.labels import require_labels
+    from medley.core.records import VolumeInput
     from medley.explain.methods import METHODS
     from medley.serving.answer import model_warnings, unread_warnings
+    from medley.serving.explaining.brain import METHODS as VOLUME_METHODS
     from medley.serving.explaining.cases import case_requests
     from medley.serving.explaining.reading import is_readable, readings
     from medley.serving.explaining.study import check_methods
     from medley.serving.explaining.study import explain as explain_study
     from medley.serving.predictor import load
 
-    methods = list(dict.fromkeys(method or ["queries"]))
-    for name in methods:
-        choose(name, METHODS, "method")
+    for name in method or ():
+        choose(name, dict.fromkeys([*METHODS, *VOLUME_METHODS]), "method")
     of_table = cases is not None and cases.suffix == ".parquet"
     requests = [] if of_table else read_requests(studies or [], text, cases)
     if not requests and not of_table:
@@ -77,8 +92,14 @@ def explain(
     if (out / "explanations.json").exists():
         raise MedleyError(f"{out} holds explanations already, whose pictures would be mixed up; choose another --out")
     predictor = load(run)
-    check_methods(predictor, methods)
-    targets = list(dict.fromkeys(require_labels(target or [], predictor.labels, "--target")))
+    of_brain = isinstance(predictor.reads, VolumeInput)
+    methods = list(dict.fromkeys(method or (VOLUME_METHODS[:1] if of_brain else ["queries"])))
+    targets = list(dict.fromkeys(target or []))
+    for name in methods if of_brain else ():
+        choose(name, dict.fromkeys(VOLUME_METHODS), "method of a volume")
+    if not of_brain:
+        check_methods(predictor, methods)
+        targets = list(dict.fromkeys(require_labels(targets, predictor.labels, "--target")))
     known = {}
     if of_table and cases is not None:
         pairs = case_requests(predictor, cases, studies or [], text)
@@ -90,6 +111,13 @@ def explain(
     with ticker() as tick:
         for number, request in enumerate(requests):
             try:
+                if of_brain:
+                    of_case, how = known.get(request.name()), {"targets": targets, "methods": methods}
+                    lines = explain_volume(predictor, request, of_case, out, number, baseline=baseline, **how)
+                    told += lines
+                    for told_line in lines if as_json else ():
+                        typer.echo(json.dumps(told_line, ensure_ascii=False))
+                    continue
                 found = explain_study(predictor, request, targets, methods)
                 written = readings(predictor, request, known.get(request.name())) if is_readable(predictor) else []
             except (MedleyError, OSError) as error:

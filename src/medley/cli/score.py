@@ -64,7 +64,7 @@ def score(
     chexbert: Annotated[
         str | None,
         typer.Option(
-            help="Of reports: WEIGHTS or WEIGHTS@TOKENIZER; CheXbert labels the texts, in place of our rules."
+            help="Of chest reports: WEIGHTS or WEIGHTS@TOKENIZER; CheXbert labels the texts, in place of our rules."
         ),
     ] = None,
     scorer: Annotated[
@@ -89,7 +89,8 @@ def score(
 ) -> None:
     """Score anybody's outputs as our own runs are scored: with intervals, floors, and what could not be computed.
 
-    Findings and reports of chest films. Without --dev there are no thresholds and no calibration, and what needs them
+    Findings and reports of chest films, reports of brain MRI. Without --dev there are no thresholds and no calibration,
+    and what needs them
     is null; without --train and --splits there are no floors that copy training reports. Exit 1 when cases of the part
     have no prediction: the others are scored, and the scorecard says so.
     """

@@ -40,6 +40,22 @@ PRINTED = {
         "pointing_game",
         "anatomy_iou",
     ),
+    "brain_report": (
+        "side_lobe_f1",
+        "laterality_accuracy",
+        "pathology_f1",
+        "pathology_f1_macro",
+        "anatomy_f1",
+        "lesion_balanced_accuracy",
+        "lesion_sensitivity",
+        "healthy_specificity",
+        "hallucination_rate",
+        "facts_f1_example",
+        *("laterality_f1_seed", "anatomy_f1_seed", "pathology_f1_seed"),
+        *("bleu_1", "bleu_4", "rouge_l", "meteor", "cider_d", "chrf", "bertscore_f1"),
+        "auxiliary/auroc_macro",
+        "pointing_game",
+    ),
 }
 
 
@@ -53,7 +69,7 @@ def print_scores(card: Scorecard) -> None:
     for name in (*PRINTED[card.task], *elsewhere):
         if metric := card.metrics.get(name):
             typer.echo(f"{name:<40} {_said(metric)}")
-    for line in _report_floors(card) if card.task == "chest_report" else _findings_floors(card):
+    for line in _findings_floors(card) if card.task == "chest_findings" else _report_floors(card):
         typer.echo(line.rstrip())
 
 
@@ -75,14 +91,16 @@ def _findings_floors(card: Scorecard) -> Iterator[str]:
 
 
 def _report_floors(card: Scorecard) -> Iterator[str]:
-    from medley.evaluation.scorecard.report_headline import DELTA, METRIC, ordered_floors
+    from medley.evaluation.scorecard.report_headline import DELTA, ordered_floors
+    from medley.evaluation.scorecard.report_kinds import kind_of
 
-    ceilings = [name for name, of in card.ceilings.items() if METRIC in of]
+    metric = kind_of(card.task).metric
+    ceilings = [name for name, of in card.ceilings.items() if metric in of]
     for kind, names in (("floor", ordered_floors(card)), ("ceiling", ceilings)):
         for name in names:
-            above = card.metrics[f"{DELTA}{name}/{METRIC}"]
+            above = card.metrics[f"{DELTA}{name}/{metric}"]
             beside = f"   the system minus it {_said(above, '+')}" if above.value is not None else ""
-            yield f"{f'{kind}: {name}':<40} {_said(card.metrics[f'{name}/{METRIC}'])}{beside}"
+            yield f"{f'{kind}: {name}':<40} {_said(card.metrics[f'{name}/{metric}'])}{beside}"
 
 
 def _said(metric: Metric, sign: str = "") -> str:

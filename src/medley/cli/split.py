@@ -54,6 +54,10 @@ def _fractions(text: str) -> list[float]:
 
 
 def _summary(table: CaseTable, manifest: SplitManifest, out: Path) -> dict[str, Any]:
+    from collections import Counter
+
+    from medley.data.stratify import stratum_of
+
     parts: dict[str, dict[str, Any]] = {}
     for part, ids in manifest.parts.items():
         chosen = table.pick(ids)
@@ -61,6 +65,7 @@ def _summary(table: CaseTable, manifest: SplitManifest, out: Path) -> dict[str, 
             "studies": len(chosen),
             "patients": len({case.patient_id for case in chosen}),
             "positives": {label: sum(case.labels[label] == 1 for case in chosen) for label in table.labels},
+            "strata": dict(Counter(sorted(filter(None, map(stratum_of, chosen))))),
         }
     positives = parts["test"]["positives"] if manifest.parts["test"] else {}  # that there is no test part is a remark
     scarce = [label for label, number in positives.items() if number < FEW_POSITIVES]
@@ -96,6 +101,8 @@ def _print(summary: dict[str, Any], as_json: bool) -> None:
         table.add_row(what, *(str(part[what]) for part in parts.values()))
     for label in parts["test"]["positives"]:
         table.add_row(label, *(str(part["positives"][label]) for part in parts.values()))
+    for stratum in sorted({name for part in parts.values() for name in part["strata"]}):
+        table.add_row(stratum, *(str(part["strata"].get(stratum, 0)) for part in parts.values()))
     console.print(table)
     for remark in (*summary["remarks"], *summary["warnings"]):
         console.print(f"- {remark}", soft_wrap=True)

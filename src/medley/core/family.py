@@ -15,7 +15,7 @@ import torch
 from torch import nn
 
 from medley.core.config import Config
-from medley.core.records import Evidence, Prediction, Report, Study
+from medley.core.records import Evidence, FilmInput, ImageInput, Prediction, Report, Study
 from medley.core.stage import Stage
 
 B = TypeVar("B")
@@ -25,15 +25,7 @@ class Processor(Protocol):
     """Turns studies into the family's Batch and its Output into predictions. Saved with the weights."""
 
     labels: tuple[str, ...]
-    regions: tuple[str, ...]  # labels and parts of the body whose place on the film it learns from, where known
-
-    @property
-    def image_px(self) -> int:
-        """Side of the square film it takes, in pixels."""
-
-    @property
-    def views(self) -> int:
-        """How many films of a study are read together."""
+    regions: tuple[str, ...]  # labels and parts of the body whose place in the image it learns from, where known
 
     def __call__(self, studies: Sequence[Study], targets: Sequence[Any] | None = None) -> Any:
         """The Batch of these studies; `targets` (one a study) are given in training and scoring only."""
@@ -52,17 +44,34 @@ class Processor(Protocol):
 
 
 @dataclass(frozen=True)
+class Tower:
+    """The part of a model that a stage may freeze, and what it makes of an image then need be computed only once.
+
+    `parts` are the model's modules that it is made of; `reads` and `makes` the fields of a batch that hold its images
+    and, where they are known already, its features; `see(model, images)` computes them.
+    """
+
+    parts: tuple[str, ...]
+    reads: str
+    makes: str
+    see: Callable[[Any, torch.Tensor], torch.Tensor]
+
+
+@dataclass(frozen=True)
 class Family:
     """The literal that a family file ends with.
 
-    `sizes` names the backbones: a recipe's `size` lays that mapping under its `model`. `fit_processor(config, labels,
-    notes, prevalence, reports)` builds a processor from the training part, of which `reports` are the target sections
-    that each study has; `load_processor(config, folder)` reads a saved one.
+    `sizes` names the backbones: a recipe's `size` lays that mapping under its `model`. `reads(config)` says what is
+    read of a study: films of one size, or one volume on one grid.
+    `fit_processor(config, labels, notes, prevalence, reports)` builds a processor from the training part, of which
+    `reports` are the target sections that each study has, and a sample of its `volumes` comes last for a family that
+    reads them; `load_processor(config, folder)` reads a saved one.
     `model(config, processor, pretrained=True)` builds the model, with pretrained=False all of it with random weights,
     for saved ones to be laid over; `stages(config, processor)` gives the stages named `stage_names`. `sketch(config)`
     is a processor from published configs, without words or weights, from which the model can be built to be counted;
     `reference` holds the parameters of each part of the system the family follows, and why ours differ.
-    `write(model, processor, output)` gives one Report a study, for a family that writes.
+    `write(model, processor, output)` gives one Report a study, for a family that writes. `tower` is what a stage that
+    freezes it may have computed once for each image.
     """
 
     name: str
@@ -70,6 +79,7 @@ class Family:
     config: type[Config]
     sizes: Mapping[str, Mapping[str, Any]]
     stage_names: tuple[str, ...]
+    reads: Callable[[Any], ImageInput]
     fit_processor: Callable[..., Processor]
     load_processor: Callable[[Any, Path], Processor]
     model: Callable[..., nn.Module]
@@ -77,6 +87,12 @@ class Family:
     sketch: Callable[[Any], Processor]
     reference: Mapping[str, tuple[int, str]]
     write: Callable[..., list[Report]] | None = None
+    tower: Tower | None = None
+
+
+def reads_films(config: Any) -> FilmInput:
+    """What a family with `image_px` and `views` in its config reads."""
+    return FilmInput(config.image_px, config.views)
 
 
 def to_device(batch: B, device: torch.device | str) -> B:

@@ -56,6 +56,13 @@ NIH_14 = (
 # The parts of the chest that a frontal film shows and a mask can be drawn of; left and right are the patient's.
 ANATOMY = ("cardiac", "left_lung", "right_lung", "mediastinum", "diaphragm", "spine")
 
+# What a report of a brain tumour on MRI says: side, place, and what the lesion is made of or does. "deep" is basal
+# ganglia, thalamus, internal capsule and corpus callosum.
+BRAIN_SIDES = ("left", "right", "bilateral")
+BRAIN_LOBES = ("frontal", "parietal", "temporal", "occipital", "insula", "deep", "cerebellum", "brainstem")
+BRAIN_COMPONENTS = ("edema", "necrosis", "enhancement", "mass effect", "midline shift")
+BRAIN_LABELS = ("Lesion", "Edema", "Necrosis", "Mass Effect", "Midline Shift")  # of its case table: what FLAIR shows
+
 ALIASES = {
     "Effusion": "Pleural Effusion",
     "Infiltrate": "Infiltration",

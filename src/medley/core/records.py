@@ -4,7 +4,8 @@ A `Case` is a row of the case table: where a study lies and what is known of it.
 read and made comparable. A `Prediction` is a line of `predictions.jsonl`. All are frozen; no dicts travel between
 folders.
 
-Shapes: H height, W width in pixels.
+Shapes: of a film H height, W width in pixels; of a volume S sequences, D depth (inferior to superior), H height
+(posterior to anterior), W width (the patient's left to right) in voxels.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from typing import Any
 import numpy as np
 
 VIEWS = ("PA", "AP", "LATERAL", "UNKNOWN")  # of a chest film
+SEQUENCES = ("flair", "t1", "t1c", "t2")  # of a brain MRI, as the `view` of its files
 INPUT_SECTIONS = ("indication", "history", "note")  # text written before the image was read: may be model input
 TARGET_SECTIONS = ("findings", "impression", "report")  # written from the image: never input
 
@@ -82,12 +84,61 @@ class Film:
 
 
 @dataclass(frozen=True)
+class VolumeGrid:
+    """What a model of volumes reads: `shape` (D, H, W) in voxels over a field of view of `fov_mm` (D, H, W), centred on
+    the brain."""
+
+    shape: tuple[int, int, int]
+    fov_mm: tuple[float, float, float]
+
+
+@dataclass(frozen=True)
+class FilmInput:
+    """What a family of films reads: squares of `px` pixels, at most `views` (1 or 2) films of a study together."""
+
+    px: int
+    views: int
+
+
+@dataclass(frozen=True)
+class VolumeInput:
+    """What a family of volumes reads: one volume a study, made of these sequences, in this order, on one grid."""
+
+    grid: VolumeGrid
+    sequences: tuple[str, ...]
+
+
+ImageInput = FilmInput | VolumeInput
+
+
+@dataclass(frozen=True)
+class Volume:
+    """One brain on a model's grid under the one intensity contract: uint8 [S, D, H, W], 0 outside the brain, 1 to 255
+    from the 0.5th to the 99.5th percentile of what lies inside.
+
+    `affine` leads from an index (d, h, w) of the grid to millimetres of the source's own space (RAS+), `source_affine`
+    from an index of the source file to the same, so that a map goes back onto the original. `regions` says where
+    something is known to lie: name -> uint8 [D, H, W], the share of each voxel that it covers in 255ths. What is not
+    known is not in it; absent is all 0.
+    """
+
+    sequences: tuple[str, ...]
+    voxels: np.ndarray
+    affine: np.ndarray
+    source_shape: tuple[int, int, int]
+    source_affine: np.ndarray
+    regions: Mapping[str, np.ndarray] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class Study:
-    """A case with its films read, ready for a family's Processor. `note` is None when there is none, never ""."""
+    """A case with its images read, films or one volume, ready for a family's Processor. `note` is None when there is
+    none, never ""."""
 
     case: Case
-    films: tuple[Film, ...]
+    films: tuple[Film, ...] = ()
     note: str | None = None
+    volume: Volume | None = None
 
 
 @dataclass(frozen=True)

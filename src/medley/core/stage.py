@@ -42,6 +42,7 @@ class Stage:
     objective: Objective
     epochs: float  # passes over the training part
     batch: int = 32
+    least: int = 1  # studies that a batch must have: a contrastive loss of one study compares nothing
     best_by: str = "loss"  # a metric of the dev part: `loss` (lower is better) or a metric name of the scorecard
     warmup: float = 0.05  # share of the steps
     weight_decay: float = 0.05

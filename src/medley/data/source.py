@@ -10,36 +10,24 @@ import math
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property, partial
-from itertools import zip_longest
+from functools import cached_property
 from pathlib import Path
-from typing import Literal, Protocol, TypeVar
+from typing import Any, Literal
 
 import numpy as np
 from pydantic import Field, model_validator
 
 from medley.core.config import Config
-from medley.core.errors import MedleyError, UnreadableImage
-from medley.core.records import Case, Film, ImageRef, Study
+from medley.core.errors import MedleyError
+from medley.core.records import Case, FilmInput, ImageInput, ImageRef, Study, VolumeInput
 from medley.data.cases import CaseTable, read_cases
+from medley.data.images import Images
 from medley.data.policies import LabelPolicy
 from medley.data.policies import apply as apply_policy
 from medley.data.splits import SplitManifest, make_split, read_splits
 
 Progress = Callable[[str, int, int], None]  # what is being made, how many of it are done, of how many
 PARTS = ("train", "dev", "test")
-_WORTH_PROCESSES = 500  # films; fewer are decoded before other processes have started
-
-
-class HasView(Protocol):
-    """A film or a reference to one."""
-
-    @property
-    def view(self) -> str:
-        """One of VIEWS."""
-
-
-V = TypeVar("V", bound=HasView)
 
 
 class LeakBudget(Config):
@@ -83,6 +71,10 @@ class DataConfig(Config):
     """Seeds the cohort and its split."""
     difficulty: Literal["easy", "default", "hard"] = "default"
     """How hard the cohort's findings are to see."""
+    px: int | None = Field(None, ge=16)
+    """Side of the cohort's images in pixels or voxels; null means the generator's own."""
+    reword: bool = False
+    """A cohort of brains only: each epoch tells a training study's report in other words; what it says stays."""
     splits: str | None = None
     """The split manifest of the table, written by `medley split`."""
     views: tuple[Literal["PA", "AP", "LATERAL", "UNKNOWN"], ...] = ("PA", "AP", "UNKNOWN", "LATERAL")
@@ -102,6 +94,8 @@ class DataConfig(Config):
     def _one_source(self) -> DataConfig:
         if self.cohort is not None and not isinstance(self.cases, int):
             raise ValueError(f"with cohort, cases must be a number of studies, not '{self.cases}'")
+        if self.cohort is None and (self.px or self.reword):
+            raise ValueError("px and reword are of a generated cohort; a table's images and reports are as they are")
         if self.cohort is None and (isinstance(self.cases, int) or self.splits is None):
             raise ValueError("without cohort, cases must be the path of a case table and splits that of its manifest")
         return self
@@ -117,46 +111,57 @@ class Source:
     labels: tuple[str, ...]
     policy: LabelPolicy
     notes: Mapping[str, str | None]
-    read_film: Callable[[ImageRef], Film]
-    unreadable: Mapping[str, str]  # path of a film that cannot be decoded -> why: left out, and counted in data.json
+    images: Images
 
     @cached_property
     def parts(self) -> dict[str, list[Case]]:
-        """train, dev, test: the cases that have a readable film of a wanted view."""
+        """train, dev, test: the cases that have an image that is asked for and can be read."""
         picked = {part: self.table.pick(ids) for part, ids in self.manifest.parts.items()}
-        return {part: [case for case in cases if self._films(case)] for part, cases in picked.items()}
+        return {part: [case for case in cases if self.images.groups(case)] for part, cases in picked.items()}
+
+    @property
+    def unreadable(self) -> Mapping[str, str]:
+        """Path -> why, of the images that cannot be read: left out, and counted in data.json."""
+        return self.images.unreadable
 
     def require(self, part: str) -> None:
-        """Raises MedleyError where a part has no study with a readable film."""
+        """Raises MedleyError where a part has no study with a readable image."""
         if not self.parts.get(part):
             reasons = self.left_out(part).values() if part in self.parts else ()
             why = next((f"; first: {reason}" for reason in reasons), "")
-            wanted = f"a film of {', '.join(self.config.views)} that can be read"
+            wanted = f"a {self.images.noun} of {', '.join(self.images.order)} that can be read"
             raise MedleyError(f"{self.table.path}: the part '{part}' has no study with {wanted}{why}")
 
     def left_out(self, part: str) -> dict[str, str]:
-        """Case id -> why, of the studies of a part that have no film, or none that can be read.
+        """Case id -> why, of the studies of a part that have no image, or none that can be read.
 
-        A study with films of other views alone is not among them: the recipe does not ask for it.
+        A study with images of other views alone is not among them: the recipe does not ask for it.
         """
         kept = {case.case_id for case in self.parts[part]}
         reasons = {}
         for case in self.table.pick(self.manifest.parts[part]):
-            wanted = [image for image in case.images if image.view in self.config.views]
+            wanted = self.images.wanted(case)
             if case.case_id not in kept and (wanted or not case.images):
-                reasons[case.case_id] = self.unreadable[wanted[0].path] if wanted else "the case table names no film"
+                why = (self.unreadable[image.path] for image in wanted if image.path in self.unreadable)
+                reasons[case.case_id] = next(why, f"the case table names no {self.images.noun}")
         return reasons
 
-    def _films(self, case: Case) -> list[ImageRef]:
-        return [i for i in case.images if i.view in self.config.views and i.path not in self.unreadable]
-
-    def groups(self, case: Case, per_study: int) -> list[tuple[ImageRef, ...]]:
-        """The films of a study in groups of at most `per_study` (1 or 2): each film, or frontals with laterals."""
-        return group_views(self._films(case), per_study, self.config)
+    def groups(self, case: Case) -> list[tuple[ImageRef, ...]]:
+        """The images of a study in the groups that the model reads together."""
+        return self.images.groups(case)
 
     def study(self, case: Case, images: Sequence[ImageRef]) -> Study:
-        """The case with these films read and its note."""
-        return Study(case, tuple(self.read_film(image) for image in images), self.notes.get(case.case_id))
+        """The case with these images read and its note."""
+        return self.images.study(case, images, self.notes.get(case.case_id))
+
+    def told_again(self, case: Case, telling: int) -> Case:
+        """A training case whose report says the same in other words, where the recipe asks for it; `telling` 0 is as
+        it is written."""
+        if not self.config.reword or telling == 0:
+            return case
+        from medley.data.cohorts import reteller_of
+
+        return reteller_of(str(self.config.cohort))(case, telling)
 
     def note_told_again(self, case: Case, telling: int) -> str | None:
         """The note of a case for training: as it is written (`telling` 0, and all notes but simulated ones), or the
@@ -188,17 +193,18 @@ class Source:
 
 
 def open_source(
-    config: DataConfig, image_px: int, progress: Progress | None = None, needed: Sequence[str] = PARTS
+    config: DataConfig, reads: ImageInput, progress: Progress | None = None, needed: Sequence[str] = PARTS
 ) -> Source:
-    """Open a recipe's data: generate or read the table, split it, write the notes, decode the films on all cores.
+    """Open a recipe's data for a family that `reads` films or volumes: generate or read the table, split it, write the
+    notes, decode the images on all cores.
 
-    Films that cannot be decoded are left out and listed. Raises MedleyError where a part of `needed` has no case left,
+    Images that cannot be decoded are left out and listed. Raises MedleyError where a part of `needed` has no case left,
     or a label is unknown. A test part that the manifest leaves empty is no hindrance before it is asked for alone.
     """
     from medley.core.labels import require_labels
 
     workers = os.cpu_count() or 1
-    table, manifest = _table_and_split(config, workers, progress)
+    table, manifest = _table_and_split(config, reads, workers, progress)
     labels = table.labels
     if config.labels is not None:
         labels = tuple(require_labels(config.labels, table.labels, f"{table.path}: data.labels"))
@@ -207,7 +213,6 @@ def open_source(
     policy = LabelPolicy(config.uncertain, config.blank)
     policy.check(labels)
     parts = [case_id for part in needed for case_id in manifest.parts.get(part, ())]
-    read_film, unreadable = _film_reader(config, table, parts, image_px, workers, progress)
     source = Source(
         config=config,
         table=table,
@@ -215,8 +220,7 @@ def open_source(
         labels=labels,
         policy=policy,
         notes=_notes(config.notes, table),
-        read_film=read_film,
-        unreadable=unreadable,
+        images=_images(config, reads, table, parts, workers, progress),
     )
     for part in needed:
         if part != "test" or len(needed) == 1 or manifest.parts["test"]:
@@ -250,86 +254,40 @@ def cache_folder() -> Path:
     return Path(os.environ.get("MEDLEY_CACHE") or Path.home() / ".cache" / "medley")
 
 
-def _table_and_split(config: DataConfig, workers: int, progress: Progress | None) -> tuple[CaseTable, SplitManifest]:
+def _table_and_split(
+    config: DataConfig, reads: ImageInput, workers: int, progress: Progress | None
+) -> tuple[CaseTable, SplitManifest]:
     if config.cohort is None:
         table = read_cases(str(config.cases))
         return table, read_splits(str(config.splits), table)
     from medley.data.cohorts import cohort_of, cohort_version
 
     version = cohort_version(config.cohort)
-    name = f"{config.cohort}-v{version}-{config.cases}-{config.seed}-{config.difficulty}"
+    more: dict[str, Any] = {"px": config.px} if config.px else {}
+    if isinstance(reads, VolumeInput):
+        more["sequences"] = reads.sequences  # no more than are read
+    drawn_as = "".join(f"-{'+'.join(of) if isinstance(of, tuple) else of}" for of in more.values())
+    name = f"{config.cohort}-v{version}-{config.cases}-{config.seed}-{config.difficulty}{drawn_as}"
     folder = cache_folder() / "cohorts" / name
     if not (folder / "cases.parquet").is_file():
         count = int(config.cases)
         tick = (lambda done: progress("drawing the cohort", done, count)) if progress else None
-        cohort_of(config.cohort)(folder, count, config.seed, config.difficulty, workers=workers, progress=tick)
+        drawn = cohort_of(config.cohort)
+        drawn(folder, count, config.seed, config.difficulty, workers=workers, progress=tick, **more)
     table = read_cases(folder / "cases.parquet")
     return table, make_split(table, by="hash", seed=config.seed)
 
 
-def _film_reader(
-    config: DataConfig,
-    table: CaseTable,
-    needed: Sequence[str],
-    image_px: int,
-    workers: int,
-    progress: Progress | None,
-) -> tuple[Callable[[ImageRef], Film], dict[str, str]]:
-    """How a film is read, and path -> why of those that cannot be. Without shards the films of the `needed` cases are
-    decoded once for nothing but that: one bad film must not end a training in its second hour."""
-    from medley.data.shards import build_shards, open_shards
+def _images(
+    config: DataConfig, reads: ImageInput, table: CaseTable, needed: Sequence[str], workers: int, tick: Progress | None
+) -> Images:
+    if isinstance(reads, FilmInput):
+        from medley.data.images.films import open_films
 
-    if config.shards is None:
-        images = [i for case in table.pick(needed) for i in case.images if i.view in config.views]
-        return partial(_decode, px=image_px), _undecodable(images, image_px, workers, progress)
-    if config.shards != "auto":
-        shards = open_shards(config.shards, image_px)
-        why = f"is not in the shards {config.shards}; their skipped.csv lists what could not be read"
-        lacking = [image.path for case in table.cases for image in case.images if image not in shards]
-        return shards.film, {path: f"{path} {why}" for path in lacking}
-    folder = cache_folder() / "shards" / f"{table.digest}-{image_px}"
-    tick = (lambda done, total: progress("decoding films", done, total)) if progress else None
-    report = build_shards(table, folder, image_px, workers, tick, wait=True)  # two trainings may start together
-    return open_shards(folder, image_px).film, {one.path: one.reason for one in report.skipped}
+        return open_films(reads, config.views, config.shards, table, needed, cache_folder(), workers, tick)
+    from medley.data.images.volumes import open_volumes
 
-
-def _undecodable(images: Sequence[ImageRef], px: int, workers: int, progress: Progress | None) -> dict[str, str]:
-    from medley.core.workers import spread
-
-    found = {}
-    reasons = spread(partial(_why_not, px=px), images, workers if len(images) > _WORTH_PROCESSES else 1)
-    for done, (image, reason) in enumerate(zip(images, reasons, strict=True), start=1):
-        if reason is not None:
-            found[image.path] = reason
-        if progress:
-            progress("checking films", done, len(images))
-    return found
-
-
-def _why_not(image: ImageRef, px: int) -> str | None:
-    try:
-        _decode(image, px)
-    except UnreadableImage as error:
-        return str(error)
-    return None
-
-
-def _decode(image: ImageRef, px: int) -> Film:
-    from medley.data.preprocess.film import load_film
-
-    return load_film(image.path, px, image.view)
-
-
-def group_views(items: Sequence[V], per_study: int, config: DataConfig) -> list[tuple[V, ...]]:
-    """Films of one study, anything with a `view`, in the groups that a model reads: in the order of `config.views`
-    (what it does not name comes last), each alone, or frontals with laterals."""
-    order: dict[str, int] = {view: place for place, view in enumerate(config.views)}
-    items = sorted(items, key=lambda item: order.get(item.view, len(order)))
-    if per_study == 1:
-        return [(item,) for item in items]
-    lateral = [item for item in items if item.view == "LATERAL"]
-    frontal = [item for item in items if item.view != "LATERAL"]
-    return [tuple(one for one in pair if one is not None) for pair in zip_longest(frontal, lateral)]
+    return open_volumes(reads, table, needed, cache_folder(), workers, tick)
 
 
 def batches(items: Sequence, size: int) -> Iterator[Sequence]:

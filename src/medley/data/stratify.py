@@ -17,12 +17,25 @@ from medley.core.seeds import generator
 
 
 def patient_positives(cases: Sequence[Case], labels: Sequence[str]) -> dict[str, np.ndarray]:
-    """patient -> its positives per label, and its cases as a last column, so that parts are of even size too."""
+    """patient -> its positives per label and its cases per stratum of the truth, and its cases as a last column, so
+    that parts are of even size too."""
+    strata = sorted({stratum for case in cases if (stratum := stratum_of(case))})
     out: dict[str, np.ndarray] = {}
     for case in cases:
-        row = out.setdefault(case.patient_id, np.zeros(len(labels) + 1))
-        row += [case.labels.get(label) == 1 for label in labels] + [1]
+        row = out.setdefault(case.patient_id, np.zeros(len(labels) + len(strata) + 1))
+        stratum = stratum_of(case)
+        row += [case.labels.get(label) == 1 for label in labels] + [stratum == one for one in strata] + [1]
     return out
+
+
+def stratum_of(case: Case) -> str | None:
+    """Which kind of brain a case is, healthy x side x grade as far as they are known: `left HGG`; None where the truth
+    does not say whether it is healthy. A table of brains has few labels, so these are what its parts must share."""
+    if "healthy" not in case.truth:
+        return None
+    if case.truth["healthy"]:
+        return "healthy"
+    return f"{case.truth.get('sides') or 'side not known'} {case.truth.get('grade', '')}".strip()
 
 
 def deal(positives: Mapping[str, np.ndarray], fractions: Sequence[float], *key: object) -> dict[str, int]:

@@ -17,7 +17,6 @@ import numpy as np
 from medley.core.about import VERSION
 from medley.core.errors import MedleyError, choose, nearest
 from medley.core.files import sha256, write_json
-from medley.core.labels import CHEXPERT_14, NIH_14
 from medley.core.records import Prediction
 from medley.evaluation.findings.scorecard import chest_findings_scorecard
 from medley.evaluation.fitted.calibration import Calibration, fit_calibration
@@ -32,16 +31,15 @@ from medley.evaluation.predictions.table import read_predictions_csv
 from medley.evaluation.reports.beside import Answers
 from medley.evaluation.reports.floors import OF_TEXTS
 from medley.evaluation.reports.of_others import TextOptions, score_reports
+from medley.evaluation.reports.tasks import REPORT_TASKS
 from medley.evaluation.scorecard.card import Protocol, Scorecard
 from medley.evaluation.scorecard.files import write_scorecard
 
-FINDINGS, REPORTS = "chest_findings", "chest_report"  # the tasks that have a scorecard
+FINDINGS = "chest_findings"
 PREDICTIONS, THRESHOLDS, CALIBRATION = "predictions.jsonl", "thresholds.json", "calibration.json"
 DEV = "dev"
-RESERVED_FLOORS = {
-    FINDINGS: ("prevalence", "all_negative", "text_only"),
-    REPORTS: OF_TEXTS,
-}
+# of the tasks that have a scorecard
+RESERVED_FLOORS = {FINDINGS: ("prevalence", "all_negative", "text_only"), **OF_TEXTS}
 
 
 @dataclass(frozen=True)
@@ -69,7 +67,8 @@ class Scored:
         if (out / "config.yaml").is_file():  # whose thresholds are its own
             raise MedleyError(f"{out} is a run; choose another folder")
         write_predictions(out / PREDICTIONS, self.predictions)
-        for name in RESERVED_FLOORS[REPORTS]:  # those of an earlier scorecard that this one lacks are taken away
+        # those of an earlier scorecard that this one lacks are taken away
+        for name in dict.fromkeys(name for of in OF_TEXTS.values() for name in of):
             if name in self.copied:
                 write_predictions(out / "floors" / f"{name}.jsonl", self.copied[name])
             else:
@@ -111,7 +110,7 @@ def score_file(
     task = task or predictions[0].task
     if task not in RESERVED_FLOORS:
         raise MedleyError(f"the task {task} has no scorecard yet; there is one for {', '.join(RESERVED_FLOORS)}")
-    if texts is not None and task != REPORTS:
+    if texts is not None and task not in REPORT_TASKS:
         raise MedleyError(
             f"--tokens, --wordnet, --encoder, --chexbert and --scorer are of reports; {path} holds {task}"
         )
@@ -198,7 +197,7 @@ def _protocol(known: KnownCases | None, part: str, stated: Mapping[str, Any]) ->
 
 
 def _with_truth(predictions: list[Prediction], path: Path, known: KnownCases | None, part: str) -> list[Prediction]:
-    if predictions[0].task == REPORTS:
+    if predictions[0].task in REPORT_TASKS:
         _refuse_unknown_labels(predictions, path, known)
     joined = known.joined(predictions, part, str(path)) if known else predictions
     unknown = all(value is None for prediction in joined for value in prediction.labels.values())
@@ -208,12 +207,13 @@ def _with_truth(predictions: list[Prediction], path: Path, known: KnownCases | N
 
 
 def _refuse_unknown_labels(predictions: Sequence[Prediction], path: Path, known: KnownCases | None) -> None:
-    """A report is held against CheXpert's labels: another one is a slip, unless the system or the table has it too."""
-    listed = {*CHEXPERT_14, *NIH_14, *(known.labels if known else ())}
+    """A report is held against the labels of its task: another is a slip, unless the system or the table has it too."""
+    of_task = REPORT_TASKS[predictions[0].task].labels
+    listed = {*of_task, *(known.labels if known else ())}
     for one in predictions:
         if odd := [name for name in one.labels if name not in listed and name not in one.scores]:
             where = f"{path} (case '{one.case_id}'): 'labels'"
-            raise MedleyError(f"{where}: unknown label '{odd[0]}'{nearest(odd[0], CHEXPERT_14)}")
+            raise MedleyError(f"{where}: unknown label '{odd[0]}'{nearest(odd[0], of_task)}")
 
 
 def _fit(dev: FittedOn, task: str, known: KnownCases | None) -> tuple[Thresholds, Calibration | None]:

@@ -10,6 +10,7 @@ import numpy as np
 from medley.core.errors import choose
 from medley.core.records import Prediction
 from medley.evaluation.classification import macro_labels
+from medley.evaluation.clinical.brain import read_brains
 from medley.evaluation.predictions.arrays import FUSED, head_tables
 from medley.evaluation.ranking import areas_of, rank
 
@@ -33,4 +34,18 @@ def _chest_findings(predictions: Sequence[Prediction]) -> dict[str, float]:
     return found
 
 
-_BY_TASK = {"chest_findings": _chest_findings, "chest_report": _chest_findings}  # of a report: the findings beside it
+def _brain_report(predictions: Sequence[Prediction]) -> dict[str, float]:
+    """What the reports say, where there are any, and the findings beside them, where there are any."""
+    found = _chest_findings(predictions) if any(one.scores for one in predictions) else {}
+    if any(one.hypothesis for one in predictions):
+        values = read_brains(predictions).statistics()(np.ones((len(predictions), 1)))
+        found |= {
+            metric: float(value)
+            for (_, label, metric), (value,) in values.items()
+            if label is None and not math.isnan(value)
+        }
+    return found
+
+
+# of a report of a chest film: the findings beside it
+_BY_TASK = {"chest_findings": _chest_findings, "chest_report": _chest_findings, "brain_report": _brain_report}

@@ -58,7 +58,7 @@ def overview(
     for place, film in zip(places, films, strict=False):
         show_film(place, film)
         place.set_title(film.view, fontsize=9)
-    _bars(places[-1], bars, truth or {})
+    draw_bars(places[-1], bars, truth or {})
     places[0].set_xlabel(_wrapped(note), fontsize=8, loc="left")
     for place, (label, maps) in zip(bottom.subplots(1, columns, squeeze=False)[0], heatmaps.items(), strict=False):
         show_film(place, films[0])
@@ -85,7 +85,8 @@ def cropped(film: Film, square: np.ndarray) -> np.ndarray:
     return square[placement.top : placement.top + height, placement.left : placement.left + width]
 
 
-def _bars(place, bars: Sequence[Bar], truth: Mapping[str, float]) -> None:
+def draw_bars(place, bars: Sequence[Bar], truth: Mapping[str, float]) -> None:
+    """Bars of all findings into the axes `place`, the most probable on top."""
     ordered = sorted(bars, key=lambda bar: bar.probability)
     for row, bar in enumerate(ordered):
         over = bar.threshold is not None and bar.probability >= bar.threshold

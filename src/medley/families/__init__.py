@@ -10,6 +10,7 @@ from medley.core.family import Family
 FAMILIES = {
     "cxr_reasoner": "medley.families.cxr_reasoner",
     "chexquery": "medley.families.chexquery",
+    "braingemma3d": "medley.families.braingemma3d",
 }
 
 

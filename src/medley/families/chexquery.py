@@ -44,7 +44,7 @@ from torch import nn
 
 from medley.core.config import Config
 from medley.core.errors import MedleyError
-from medley.core.family import Family
+from medley.core.family import Family, reads_films
 from medley.core.files import read_json, write_json
 from medley.core.labels import ANATOMY, CHEXPERT_14
 from medley.core.records import VIEWS, Evidence, Prediction, Report, Study, target_sections
@@ -167,7 +167,7 @@ _TINY |= {"decoder_lora": [r"stack\.block\.\d+\.layer\.\d+\.(SelfAttention|EncDe
 _TINY |= {"vision_lora": [r"backbone\.backbone\.layer[23]\.\d+\.conv2"], "section_tokens": 120}
 _TINY |= {"rates": {"towers": 3e-3, "align": 1e-4, "joint": 1e-4, "report": 3e-5}}
 _TINY |= {"beams": 3, "dropout": 0.0, "smoothing": {}}
-_TINY |= {"epochs": {"towers": 6, "align": 1, "joint": 1, "report": 1}}
+_TINY |= {"epochs": {"towers": 6, "align": 0.3, "joint": 0.3, "report": 0.3}}
 _TOY: dict[str, Any] = {"image_px": 48, "vision": "test_vit", "lora_rank": 4, "section_tokens": 24, "note_tokens": 8}
 _TOY |= {"width": 32, "heads": 2, "gate_dim": 16, "pooled": 4}
 _TOY |= {"vision_lora": [r"backbone\.backbone\.model\.blocks\.\d+\.attn\.qkv"], "decoder_dim": 32, "decoder_layers": 1}
@@ -236,7 +236,6 @@ class CheXQueryProcessor:
     ):
         self.config, self.labels, self.prevalence = config, tuple(labels), dict(prevalence)
         self.tokenizer, self.vision, self.decoder, self.start_CD = tokenizer, vision, decoder, start_CD
-        self.image_px, self.views = config.image_px, config.views
         self.regions = (*self.labels, *ANATOMY)
         pad, end = int(decoder.config["pad_token_id"]), int(decoder.config["eos_token_id"])
         if tokenizer is not None:  # a sketch has none
@@ -485,6 +484,7 @@ FAMILY = Family(
     config=CheXQueryConfig,
     sizes=SIZES,
     stage_names=("towers", "align", "joint", "report"),
+    reads=reads_films,
     fit_processor=CheXQueryProcessor.fit,
     load_processor=CheXQueryProcessor.load,
     model=CheXQuery,

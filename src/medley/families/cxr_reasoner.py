@@ -35,7 +35,7 @@ from torch import nn
 
 from medley.core.config import Config
 from medley.core.errors import MedleyError
-from medley.core.family import Family
+from medley.core.family import Family, reads_films
 from medley.core.files import read_json, write_json
 from medley.core.labels import CHEXPERT_14
 from medley.core.records import VIEWS, Evidence, Prediction, Study
@@ -241,7 +241,6 @@ class CxrReasonerProcessor:
     ):
         self.config, self.labels, self.prevalence = config, tuple(labels), dict(prevalence)
         self.tokenizer, self.vision, self.text = tokenizer, vision, text
-        self.image_px, self.views = config.image_px, config.views
         most = text.config.get("max_position_embeddings", config.note_tokens)
         if config.note_tokens > most:
             raise MedleyError(f"model.note_tokens is {config.note_tokens}; the text tower reads at most {most}")
@@ -483,6 +482,7 @@ FAMILY = Family(
     config=CxrReasonerConfig,
     sizes=SIZES,
     stage_names=("joint",),
+    reads=reads_films,
     fit_processor=CxrReasonerProcessor.fit,
     load_processor=CxrReasonerProcessor.load,
     model=CxrReasoner,

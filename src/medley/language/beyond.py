@@ -7,7 +7,7 @@ more than fourteen labels can bear out, and "fluid on the lungs" claims an effus
 
 from __future__ import annotations
 
-from medley.language.phrases import Term, expand
+from medley.language.phrases import Term, overlaid
 
 # Disease -> how it is written. No label list of ours has them.
 DISEASES: dict[str, tuple[str, ...]] = {
@@ -109,9 +109,7 @@ def widen(entries: list[tuple[str, Term]]) -> list[tuple[str, Term]]:
     ours += [
         (phrase, Term("finding", (one_of(labels),))) for labels, phrases in PLAIN_WORDS.items() for phrase in phrases
     ]
-    known = {phrase for shorthand, _ in ours for phrase in expand(shorthand)}
-    kept = [(phrase, term) for shorthand, term in entries for phrase in expand(shorthand) if phrase not in known]
-    return kept + ours
+    return overlaid(entries, ours)
 
 
 def one_of(labels: tuple[str, ...]) -> str:

@@ -16,10 +16,8 @@ from medley.core.labels import CHEXPERT_14, HIERARCHY, NO_FINDING, NOT_KNOWN, UN
 from medley.core.records import INPUT_SECTIONS
 from medley.language import chest
 from medley.language.mentions import ABSENT, PERHAPS, PRESENT, can_be_read, find_mentions
-from medley.language.sentences import INPUT_HEADERS
+from medley.language.sentences import NOT_REPORTED
 
-# What stands under these headers says nothing of this film: what was asked, what was before, what should be done next.
-NOT_REPORTED = INPUT_HEADERS | {"recommendation"}
 DEVICES = "Support Devices"
 _VALUES = {PRESENT: 1.0, PERHAPS: UNCERTAIN, ABSENT: 0.0}
 _RANK = {1.0: 3, UNCERTAIN: 2, 0.0: 1}  # not known has no rank

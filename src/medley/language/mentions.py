@@ -15,19 +15,16 @@ from functools import cache
 
 from medley.core.labels import NO_FINDING
 from medley.language import beyond, chest, negation
+from medley.language.negation import ABSENT, PERHAPS, PRESENT
 from medley.language.phrases import Mark, Token, Vocabulary, lower, tokens
 from medley.language.sentences import Sentence, split_sentences
+from medley.language.states import STATES, other_end, states_of
 
-PRESENT, ABSENT, PERHAPS = "present", "absent", "uncertain"
-_STATES = frozenset({"normal", "abnormal", "borderline"})
 # The kinds of words that a report says something with; the others (lists, "is", "may") are of any text.
-_TELLING = _STATES | {"finding", "anything", "other", "subject", "place", "standing"}
+_TELLING = STATES | {"finding", "anything", "other", "subject", "place", "standing"}
 _TELLING |= {"deny_before", "deny_after", "no_trigger"}
 _LINKS = frozenset({"in", "at", "on", "within", "of", "over", "involving", "along", "throughout", "from", "near"})
-_GLUE = frozenset({"the", "a", "an", "its", "their", "this", "that", "both", "of"})
-_OTHERS = frozenset({"finding", "turn", "anything", "deny_after", *_STATES})  # words before these belong to them
-_STATE_WORDS = 4  # a state farther behind its anatomy than this needs a verb between
-_RANGE = frozenset({"to", "or"})  # "upper limits of normal to mildly enlarged"
+_OTHERS = frozenset({"finding", "turn", "anything", "deny_after", *STATES})  # words before these belong to them
 _REACH_WORDS = 8  # a place farther behind a finding than this is not its own
 
 
@@ -74,7 +71,7 @@ def can_be_read(text: str, skip: Collection[str] = ()) -> bool:
 def _read(text: str, low: str, sentence: Sentence, wide: bool = False) -> list[Mention]:
     words = tokens(low, sentence.start, sentence.end)
     marks = _vocabulary(wide).marks(words)
-    states = _states(marks, words)
+    states = states_of(marks, words)
     said = negation.polarities(marks, {subject for subjects in states.values() for subject in subjects})
     mentions: list[Mention] = []
     for i, mark in enumerate(marks):
@@ -83,7 +80,7 @@ def _read(text: str, low: str, sentence: Sentence, wide: bool = False) -> list[M
             claims, first, last = [(label, said[i]) for label in mark.term.value], i, i
         elif kind == "anything":
             claims, first, last = _denied_trouble(mark.term.value, said[i]), i, i
-        elif kind in _STATES and i in states:
+        elif kind in STATES and i in states:
             claims = _verdict(marks, i, states[i], said, words)
             first, last = min(i, *states[i]), max(i, *states[i])
         else:
@@ -106,51 +103,6 @@ def _denied_trouble(group: str, polarity: str) -> list[tuple[str, str]]:
     return [(label, ABSENT) for label in chest.NORMAL_DENIES[group]]
 
 
-def _states(marks: list[Mark], words: list[Token]) -> dict[int, list[int]]:
-    """Index of each state ("normal", "enlarged") -> the anatomy it is said of: before it, else right behind it."""
-    owned: dict[int, list[int]] = {}
-    taken: set[int] = set()
-    for i, mark in enumerate(marks):
-        if mark.term.kind not in _STATES:
-            continue
-        subjects: list[int] = []
-        verb = False
-        for j in range(i - 1, -1, -1):
-            kind = marks[j].term.kind
-            if kind == "subject" and j not in taken:
-                if not subjects and not verb and marks[i].first - marks[j].last > _STATE_WORDS:
-                    break
-                subjects.append(j)
-            elif kind in ("turn", "new_claim", "finding", "anything") or j in taken or kind in _STATES:
-                break
-            verb = verb or kind == "verb"
-        if not subjects:
-            end = mark.last
-            for j in range(i + 1, len(marks)):
-                kind = marks[j].term.kind
-                if kind == "subject" and all(word.word in _GLUE for word in words[end : marks[j].first]):
-                    subjects.append(j)
-                elif kind not in ("list", "or", "place", "severity"):
-                    break
-                end = marks[j].last
-        if subjects:
-            owned[i] = sorted(subjects)
-            taken.update(subjects)
-        elif (other := _other_end(marks, i, words)) in owned:
-            owned[i] = owned.pop(other)
-    return owned
-
-
-def _other_end(marks: list[Mark], state: int, words: list[Token]) -> int | None:
-    """The normal state from which a sick one is a range away: "normal to mildly enlarged", "normal or enlarged"."""
-    before = state - 1
-    while before >= 0 and marks[before].term.kind in ("severity", "or"):
-        before -= 1
-    if before < 0 or marks[before].term.kind != "normal" or marks[state].term.kind != "abnormal":
-        return None
-    return before if _RANGE & {word.word for word in words[marks[before].last : marks[state].first]} else None
-
-
 def _verdict(
     marks: list[Mark], state: int, subjects: list[int], said: dict[int, str], words: list[Token]
 ) -> list[tuple[str, str]]:
@@ -159,7 +111,7 @@ def _verdict(
     groups = dict.fromkeys(marks[subject].term.value for subject in subjects)
     if kind == "abnormal":
         labels = [marks[state].term.value[group] for group in groups if group in marks[state].term.value]
-        polarity = PERHAPS if _other_end(marks, state, words) is not None else said[state]
+        polarity = PERHAPS if other_end(marks, state, words) is not None else said[state]
         return [(label, polarity) for label in labels]
     if kind == "borderline":
         return [("Cardiomegaly", PERHAPS)] if "heart" in groups else []

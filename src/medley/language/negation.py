@@ -17,6 +17,8 @@ from __future__ import annotations
 
 from medley.language.phrases import Mark, Term
 
+PRESENT, ABSENT, PERHAPS = "present", "absent", "uncertain"
+
 _SEEN = (
     "{seen|identified|visualized|visualised|demonstrated|present|evident|appreciated|noted|detected|found|apparent|"
     "observed|suspected|shown|visible}"
@@ -152,7 +154,7 @@ def polarities(marks: list[Mark], verdicts: set[int]) -> dict[int, str]:
     if answer is not None and answer.term.kind == "deny_before" and marks[last - 1].term.kind == "colon":
         denied.update(_behind(marks, last, verdicts))  # "Effusion: no"
     return {
-        i: "absent" if i in denied else "uncertain" if i in hedged else "present"
+        i: ABSENT if i in denied else PERHAPS if i in hedged else PRESENT
         for i, mark in enumerate(marks)
         if mark.term.kind in _ITEMS
     }

@@ -63,6 +63,14 @@ def tokens(text: str, start: int = 0, end: int | None = None) -> list[Token]:
     return [Token(match[0], match.start(), match.end()) for match in found]
 
 
+def overlaid(entries: Iterable[tuple[str, Term]], ours: Iterable[tuple[str, Term]]) -> list[tuple[str, Term]]:
+    """The entries of a vocabulary with `ours`; where both know a phrase, ours has it."""
+    ours = list(ours)
+    known = {phrase for shorthand, _ in ours for phrase in expand(shorthand)}
+    kept = [(phrase, term) for shorthand, term in entries for phrase in expand(shorthand) if phrase not in known]
+    return kept + ours
+
+
 class Vocabulary:
     """A tree of phrases. A phrase with two meanings is a mistake of ours and is refused."""
 

@@ -12,6 +12,8 @@ from typing import NamedTuple
 
 WRAP_CHARS = 60  # a longer line without a full stop may go on in the next
 INPUT_HEADERS = frozenset({"indication", "history", "comparison", "technique"})  # not a statement about this film
+# What stands under these says nothing of this image: what was asked, what was before, what should be done next.
+NOT_REPORTED = INPUT_HEADERS | {"recommendation"}
 
 _HEADERS = {
     "findings": "findings",

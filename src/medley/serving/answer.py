@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -16,6 +16,9 @@ from medley.serving.reasoning import UNLIKELY, band_of, differential, gather_evi
 from medley.serving.schemas import Answer, ReadFilm
 from medley.serving.zones import zone_of
 
+if TYPE_CHECKING:  # which needs the warnings below
+    from medley.serving.opening.opened import Opened
+
 _TOP_WORDS = 3
 _ZONE_PX = 64
 _LEAST_SALIENCE = 0.25  # a peak of one and a half even shares of the attention
@@ -23,7 +26,7 @@ _LEAST_SALIENCE = 0.25  # a peak of one and a half even shares of the attention
 
 def make_answer(
     prediction: Prediction,
-    films: Sequence[ReadFilm],
+    opened: Opened,
     evidence: Evidence,
     cuts: Mapping[str, float | None],
     calibration: Calibration | None,
@@ -35,25 +38,28 @@ def make_answer(
     are warnings of the reading."""
     bands = {label: band_of(p, cuts[label]) for label, p in prediction.scores.items()}
     named = [label for label, band in bands.items() if band != UNLIKELY and label != NO_FINDING]
+    films = [one.film for one in opened.films]
     findings = gather_evidence(
         prediction.scores,
         cuts,
         image_only=prediction.heads.get("image_only"),
         has_note=has_note,
         calibrated=_calibrated(prediction.scores, calibration),
-        zones={label: _zone([one.film for one in films], evidence.maps[label]) for label in named},
-        note_tokens={label: _top(evidence.words[label]) for label in named},
+        zones={label: _zone(films, evidence.maps[label]) for label in named} if films else {},
+        note_tokens={label: _top(evidence.words.get(label, {})) for label in named},
         hierarchy=model["hierarchy_holds"],
     )
     return Answer(
         prediction=prediction,
         findings=tuple(sorted(findings, key=lambda finding: -finding.probability)),
         differential=differential(findings),
-        films=tuple(films),
-        warnings=(*remarks, *_warnings(films, model)),
+        films=tuple(opened.films),
+        warnings=(*remarks, *_warnings(opened.films, model)),
         model=model,
         heatmaps=evidence.maps,
-        flags=flags_of(prediction.hypothesis, prediction.scores, cuts),
+        flags=flags_of(prediction.hypothesis, prediction.scores, cuts) if films else (),
+        unread=opened.unread,
+        volume=opened.volume,
     )
 
 

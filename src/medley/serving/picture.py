@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from medley.core.files import whole_file
 from medley.core.labels import NO_FINDING
@@ -14,15 +15,18 @@ from medley.explain.render import Bar, overview
 from medley.serving.schemas import Answer
 
 _HEATMAPS = 4
+_LESION = "Lesion"
 _STAND_IN = "?"
 
 
 def draw_answer(answer: Answer, note: str | None, truth: Mapping[str, float] | None = None) -> bytes:
     """PNG: films, note, bars with thresholds, heat maps of the findings that come nearest to their thresholds, and the
-    report where one was written.
+    report where one was written; of a volume its slices instead of films.
 
     Characters that the font lacks are drawn as a question mark (see `not_drawn`).
     """
+    if answer.volume is not None:
+        return _png(_volume_figure(answer, truth))
     alone = {f.label: None if f.delta_from_note is None else f.probability_image_only for f in answer.findings}
     bars = [Bar(_drawn(f.label), f.probability, f.threshold, alone[f.label]) for f in answer.findings]
     ranked = sorted(answer.findings, key=lambda f: f.probability - (f.threshold or 0.5), reverse=True)
@@ -36,6 +40,27 @@ def draw_answer(answer: Answer, note: str | None, truth: Mapping[str, float] | N
         truth and {_drawn(label): value for label, value in truth.items()},
         [_drawn(line) for line in _written(answer)],
     )
+    return _png(figure)
+
+
+def _volume_figure(answer: Answer, truth: Mapping[str, float] | None) -> Any:
+    """A brain's slices, where its lesion is seen, bars and report."""
+    from medley.explain.volumes.overview import volume_overview
+
+    assert answer.volume is not None
+    bars = [Bar(_drawn(f.label), f.probability, f.threshold, None) for f in answer.findings]
+    seen = answer.heatmaps.get(_LESION)
+    return volume_overview(
+        answer.volume.display,
+        bars,
+        seen[0] if seen else None,
+        _drawn(answer.prediction.case_id),
+        truth and {_drawn(label): value for label, value in truth.items()},
+        [_drawn(line) for line in _written(answer)],
+    )
+
+
+def _png(figure: Any) -> bytes:
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=100)
     return buffer.getvalue()

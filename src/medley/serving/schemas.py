@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from medley.core.records import Film, Prediction
+from medley.core.records import Film, Prediction, Volume
 from medley.serving.consistency import Flag
 from medley.serving.reasoning import Differential, FindingEvidence
 
@@ -28,8 +28,18 @@ class ReadFilm:
 
 
 @dataclass(frozen=True)
+class ReadVolume:
+    """The volume of a study on the model's grid, the same brain at a size to look at, and what was done and found."""
+
+    volume: Volume
+    display: Volume
+    quality: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
 class Answer:
-    """One study answered. `heatmaps` holds label -> one float32 [h, w] patch map a film, summing to its share."""
+    """One study answered. `heatmaps` holds label -> one float32 [h, w] patch map a film, summing to its share; of a
+    volume one [d, h, w]."""
 
     prediction: Prediction
     findings: tuple[FindingEvidence, ...]  # most probable first
@@ -40,7 +50,8 @@ class Answer:
     heatmaps: Mapping[str, tuple[np.ndarray, ...]]
     picture: str | None = None  # where its picture was saved, relative to the folder of the answers
     flags: tuple[Flag, ...] = ()  # where the written report and the findings beside it part
-    unread: tuple[str, ...] = ()  # why other films of the study are not among `films`
+    unread: tuple[str, ...] = ()  # why other images of the study are not among those that were read
+    volume: ReadVolume | None = None
 
     def as_json(self) -> dict[str, Any]:
         """Plain JSON: findings, ranked differential, evidence, quality, warnings, model.
@@ -72,7 +83,7 @@ class Answer:
                 "picture": self.picture,
                 "top_note_words": {f.label: list(f.top_note_tokens) for f in self.findings if f.top_note_tokens},
             },
-            "quality": [dict(one.quality) for one in self.films],
+            "quality": [dict(one.quality) for one in self.films] + ([dict(self.volume.quality)] if self.volume else []),
             "films_not_read": list(self.unread),
             "warnings": list(self.warnings),
             "model": {"version" if key == "medley" else key: value for key, value in self.model.items()},

@@ -22,14 +22,13 @@ from torch import nn
 from medley.core.config import build_config
 from medley.core.errors import MedleyError
 from medley.core.family import Family, Processor, to_device
-from medley.core.labels import CHEXPERT_14, hierarchy_breaks
-from medley.core.records import Case, Film, Placement, Study, target_sections
-from medley.core.seeds import generator, seed_torch
+from medley.core.records import FilmInput, ImageInput, Study, target_sections
+from medley.core.seeds import seed_torch
 from medley.core.stage import Stage, freeze_all_but, rates_by_parameter, set_modes
 from medley.training.checkpoint import load_weights, save_weights
+from medley.training.made_up import NOTES, labels_for, made_up_studies
 
 _GRADIENT_STEPS = 16
-NOTES = ("short of breath for two days", "cough and fever", "fell from a ladder, chest wall pain", None)
 
 
 @dataclass(frozen=True)
@@ -45,13 +44,24 @@ class Subject:
         return build_config(self.family.config, {**self.family.sizes["toy"], **self.changes}, self.family.name)
 
     @cached_property
+    def reads(self) -> ImageInput:
+        return self.family.reads(self.config)
+
+    @cached_property
+    def labels(self) -> tuple[str, ...]:
+        return labels_for(self.reads)
+
+    @cached_property
     def processor(self) -> Processor:
-        reports = [target_sections(study.case) for study in chest_studies(40, 16)]
-        prevalence = dict.fromkeys(CHEXPERT_14, 0.3)
-        return self.family.fit_processor(self.config, CHEXPERT_14, list(NOTES) * 20, prevalence, reports)
+        studies = made_up_studies(self.reads, 40)
+        reports = [target_sections(study.case) for study in studies]
+        prevalence = dict.fromkeys(self.labels, 0.3)
+        volumes = [study.volume for study in studies if study.volume is not None]
+        more = [volumes] if volumes else []
+        return self.family.fit_processor(self.config, self.labels, list(NOTES) * 20, prevalence, reports, *more)
 
     def studies(self, count: int, views: int = 1, px: int | None = None) -> list[Study]:
-        return chest_studies(count, px or self.processor.image_px, views, self.processor.regions)
+        return made_up_studies(self.reads, count, views, px, self.processor.regions)
 
     def model(self, seed: int = 0) -> nn.Module:
         seed_torch("battery", seed)
@@ -61,7 +71,7 @@ class Subject:
         return self.family.stages(self.config, self.processor)
 
     def batch(self, studies: Sequence[Study]) -> Any:
-        targets = [np.array([study.case.labels[name] for name in CHEXPERT_14], np.float32) for study in studies]
+        targets = [np.array([study.case.labels[name] for name in self.labels], np.float32) for study in studies]
         return to_device(self.processor(studies, targets), self.device)
 
     def reports(self, model: nn.Module, studies: Sequence[Study]) -> list[Mapping[str, str]]:
@@ -76,47 +86,6 @@ class Subject:
         with torch.inference_mode():
             output = model.eval()(self.batch(studies))
         return [dict(p.scores) for p in self.processor.predictions(output, studies)]
-
-
-def chest_studies(count: int, image_px: int, views: int = 1, regions: Sequence[str] = ()) -> list[Study]:
-    """Made-up studies: noise with a bright square whose place is the label; notes of several lengths, and none; reports
-    of which some lack a section; and the place of each of `regions` on the first film."""
-    studies = []
-    for index in range(count):
-        rng = generator("battery", index)
-        labels = {name: float((index >> (column % 3)) & 1) for column, name in enumerate(CHEXPERT_14)}
-        while breaks := hierarchy_breaks(labels):  # a label that its parent contradicts cannot be learned by heart
-            labels |= {parent: 1.0 for _, parent in breaks}
-        films: list[Film] = []
-        for view in ("PA", "LATERAL")[:views]:
-            pixels = rng.integers(0, 80, (image_px, image_px), dtype=np.uint8)
-            for bit in range(3):
-                if (index >> bit) & 1:
-                    at = 2 + bit * image_px // 3
-                    pixels[at : at + image_px // 4, at : at + image_px // 4] += 150
-            known = _places(regions, labels) if not films else {}
-            films.append(Film(view, pixels, Placement(image_px, image_px, image_px, 1.0, 0, 0), known))
-        case = Case(f"toy-{index}", f"patient-{index}", "1", (), _report(index), labels, synthetic=True)
-        studies.append(Study(case, tuple(films), NOTES[index % len(NOTES)]))
-    return studies
-
-
-def _report(index: int) -> dict[str, str]:
-    """Each index has its own; those of 2, 5, 8 and so on lack an impression."""
-    seen = [
-        f"There is a square at {place}." for bit, place in enumerate(("top", "middle", "base")) if (index >> bit) & 1
-    ]
-    sections = {"findings": " ".join(seen) or "The film is clear.", "impression": f"{len(seen)} squares."}
-    return sections if index % 3 != 2 else {"findings": sections["findings"]}
-
-
-def _places(regions: Sequence[str], labels: Mapping[str, float]) -> dict[str, np.ndarray]:
-    """Column k of the film is region k's; a label that is absent lies nowhere."""
-    places = {}
-    for column, name in enumerate(regions):
-        places[name] = np.zeros((16, 16), np.uint8)
-        places[name][:, column % 16] = 255 * labels.get(name, 1.0)
-    return places
 
 
 def stage_step(
@@ -149,12 +118,16 @@ def stage_step(
 
 def builds(subject: Subject) -> str | None:
     """The model reads one and several studies, with fewer and more views, with and without a note."""
-    for views in range(1, subject.processor.views + 1):
+    for views in range(1, _most_views(subject) + 1):
         for studies in (subject.studies(1, views), subject.studies(5, views, px=48)):
             for scores in subject.scores(subject.model(), studies):
                 if not all(math.isfinite(p) and 0 <= p <= 1 for p in scores.values()):
                     return f"scores are not probabilities: {scores}"
     return None
+
+
+def _most_views(subject: Subject) -> int:
+    return subject.reads.views if isinstance(subject.reads, FilmInput) else 1
 
 
 def gradients(subject: Subject) -> str | None:
@@ -186,7 +159,7 @@ def overfits(subject: Subject) -> str | None:
         if learned > 0.5 * untrained:
             return f"stage '{stage.name}': the loss on four samples went from {untrained:.3f} to {learned:.3f} only"
     scores = subject.scores(model, studies)
-    for name in CHEXPERT_14:
+    for name in subject.labels:
         by_truth: dict[float, list[float]] = {0.0: [], 1.0: []}
         for study, row in zip(studies, scores, strict=True):
             by_truth[study.case.labels[name]].append(row[name])
@@ -203,7 +176,7 @@ def company(subject: Subject) -> str | None:
     """A sample alone equals itself padded in company of longer notes and more views."""
     model = subject.model()
     alone = subject.studies(1)
-    others = subject.studies(4, subject.processor.views)[1:]
+    others = subject.studies(4, _most_views(subject))[1:]
     padded = subject.scores(model, [*alone, *others])[0]
     for name, p in subject.scores(model, alone)[0].items():
         if abs(p - padded[name]) > 1e-5:
@@ -238,11 +211,11 @@ def same_seed(subject: Subject) -> str | None:
 
 def columns(subject: Subject) -> str | None:
     """Each column is its label's: a label learned as always present is the one that scores high."""
-    chosen = CHEXPERT_14[5]
+    chosen = subject.labels[-2]
     studies = [
         dataclasses.replace(
             study,
-            case=dataclasses.replace(study.case, labels={name: float(name == chosen) for name in CHEXPERT_14}),
+            case=dataclasses.replace(study.case, labels={name: float(name == chosen) for name in subject.labels}),
         )
         for study in subject.studies(4)
     ]
@@ -250,8 +223,8 @@ def columns(subject: Subject) -> str | None:
     for stage in subject.stages():
         stage_step(subject, model, stage, subject.batch(studies), steps=80, rate=3e-3)
     scores = subject.scores(model, studies)[0]
-    if tuple(scores) != CHEXPERT_14:
-        return f"scores are keyed {tuple(scores)}, the labels are {CHEXPERT_14}"
+    if tuple(scores) != subject.labels:
+        return f"scores are keyed {tuple(scores)}, the labels are {subject.labels}"
     best = max(scores, key=lambda name: scores[name])
     return None if best == chosen else f"'{chosen}' was taught and '{best}' scores highest"
 

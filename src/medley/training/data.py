@@ -14,9 +14,6 @@ import torch
 from medley.core.family import Processor, to_device
 from medley.core.labels import NO_FINDING
 from medley.core.records import Case, ImageRef, Prediction, Study
-from medley.core.seeds import generator
-from medley.data.augment import apply, draw
-from medley.data.regions import moved, with_regions
 from medley.data.source import Source, batches
 from medley.evaluation.selection import dev_metrics
 
@@ -25,7 +22,8 @@ Example = tuple[Study, np.ndarray]
 
 @dataclass(frozen=True)
 class TrainingData:
-    """An example is a group of films of a study that the model reads together (one, or a frontal with a lateral)."""
+    """An example is a group of images of a study that the model reads together: a film, a frontal with a lateral, or
+    all sequences of a volume."""
 
     source: Source
     processor: Processor
@@ -34,6 +32,7 @@ class TrainingData:
     batch: int
     augment: bool
     aggregation: str
+    still: bool = False  # images are not augmented but for the mirror: their features are kept
 
     @cached_property
     def train(self) -> list[tuple[Case, tuple[ImageRef, ...]]]:
@@ -44,30 +43,22 @@ class TrainingData:
         return self._groups("dev")
 
     def _groups(self, part: str) -> list[tuple[Case, tuple[ImageRef, ...]]]:
-        per_study = self.processor.views
-        return [(case, group) for case in self.source.parts[part] for group in self.source.groups(case, per_study)]
+        return [(case, group) for case in self.source.parts[part] for group in self.source.groups(case)]
 
     def read(self, epoch: int, example: int) -> Example:
-        """A training example; its augmentation is keyed by (seed, epoch, case, place of the film in it), and a
-        simulated note is told anew each epoch."""
+        """A training example; its augmentation is keyed by (seed, epoch, case, place of the image in it), and a
+        simulated note is told anew each epoch, as is the report of a drawn brain, which may have been mirrored before.
+        """
         case, images = self.train[example]
         study = dataclasses.replace(self._study(case, images), note=self.source.note_told_again(case, epoch))
         if self.augment:
-            films = []
-            for image, film in zip(images, study.films, strict=True):
-                rng = generator("augment", self.seed, epoch, case.case_id, case.images.index(image))
-                drawn = draw(rng)
-                films.append(dataclasses.replace(film, pixels=apply(drawn, film.pixels), regions=moved(drawn, film)))
-            study = dataclasses.replace(study, films=tuple(films))
+            study = self.source.images.augmented(study, images, self.seed, epoch, self.still)
+        study = dataclasses.replace(study, case=self.source.told_again(study.case, epoch))
         return study, self.source.targets(case, self.seed)
 
     def _study(self, case: Case, images: Sequence[ImageRef]) -> Study:
         """With what is known of where things lie, for a family that learns from it."""
-        study, folder = self.source.study(case, images), self.source.table.path
-        if not self.processor.regions or folder is None:
-            return study
-        films = with_regions(case, study.films, self.processor.regions, folder.parent)
-        return dataclasses.replace(study, films=films)
+        return self.source.images.with_regions(self.source.study(case, images), self.processor.regions)
 
     def collate(self, examples: Sequence[Example]) -> Any:
         """The family's Batch of these examples."""

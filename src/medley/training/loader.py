@@ -19,8 +19,8 @@ from medley.core.seeds import generator
 class Windows:
     """The order of a stage: `steps_per_epoch` windows of `window` examples each epoch, in an order drawn anew.
 
-    The last window of an epoch is smaller where the examples do not divide; fewer than `world` left over are left out,
-    so that no device goes without.
+    The last window of an epoch is smaller where the examples do not divide; fewer than `least` for each device are left
+    out, so that no device goes without.
     """
 
     examples: int
@@ -29,6 +29,7 @@ class Windows:
     world: int
     epochs: float  # of the last, only the first windows may be read
     seed: int
+    least: int = 1  # examples that a batch must have
 
     @property
     def window(self) -> int:
@@ -37,7 +38,7 @@ class Windows:
     @property
     def steps_per_epoch(self) -> int:
         whole, left = divmod(self.examples, self.window)
-        return whole + (left >= self.world)
+        return whole + (left >= self.world * self.least)
 
     @property
     def steps(self) -> int:
@@ -77,13 +78,16 @@ class _Examples(Dataset):
 
 @dataclass(frozen=True)
 class _Micro:
-    """Cuts a window's examples into batches of `batch` and collates each."""
+    """Cuts a window's examples into batches of `batch` and collates each; a last one of fewer than `least` is left
+    out."""
 
     collate: Callable[[Sequence[Any]], Any]
     batch: int
+    least: int
 
     def __call__(self, examples: Sequence[Any]) -> list[Any]:
-        return [self.collate(examples[at : at + self.batch]) for at in range(0, len(examples), self.batch)]
+        parts = [examples[at : at + self.batch] for at in range(0, len(examples), self.batch)]
+        return [self.collate(part) for part in parts if len(part) >= self.least]
 
 
 def step_loader(
@@ -98,7 +102,7 @@ def step_loader(
     return DataLoader(
         _Examples(read),
         batch_sampler=_Steps(windows, first_step, rank),  # type: ignore[arg-type]
-        collate_fn=_Micro(collate, windows.batch),
+        collate_fn=_Micro(collate, windows.batch, windows.least),
         num_workers=workers,
         persistent_workers=workers > 0,
     )

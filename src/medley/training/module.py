@@ -30,6 +30,7 @@ from medley.core.stage import Objective, Stage, muon_parameters, set_modes
 from medley.training.checkpoint import STATE, Progress, load_state, save_state, save_weights
 from medley.training.curves import JOURNAL, Journal
 from medley.training.data import TrainingData
+from medley.training.features import FeatureCache
 from medley.training.loader import Windows, step_loader
 from medley.training.optim import build_optimizer, rate_factor, set_rates, weight_average
 
@@ -52,6 +53,7 @@ class StagePlan:
     dev_every: int  # epochs
     workers: int
     data: TrainingData
+    features: FeatureCache | None  # of a frozen tower
     trained: set[str]  # parameters that this stage or one before it trains
     facts: dict[str, Any]  # what the weights file says of itself
 
@@ -127,6 +129,7 @@ class StageModule(L.LightningModule):
         optimizer.zero_grad()
         for index, micro in enumerate(window):
             with self._without_sync(unless=index == len(window) - 1):
+                micro = self._with_features(micro, self.model)
                 sums = objective.sums(self.model(micro), micro)
                 parts = {name: sums[name] / counts[name].clamp(min=1) for name in objective.weights}
                 loss = torch.stack([weight * parts[name] for name, weight in objective.weights.items()]).sum()
@@ -139,6 +142,10 @@ class StageModule(L.LightningModule):
         self._log_step(step, objective, terms)
         self.progress.step = step + 1
         self._after_step()
+
+    def _with_features(self, batch: Any, model: torch.nn.Module) -> Any:
+        """The batch, with what a cached tower makes of it."""
+        return batch if self.plan.features is None else self.plan.features(model, batch)
 
     def _without_sync(self, unless: bool):
         """Devices exchange gradients once a step, in its last backward pass."""
@@ -235,7 +242,7 @@ class StageModule(L.LightningModule):
         for batch, studies in plan.data.dev_batches(self.global_rank, self.trainer.world_size):
             batch = to_device(batch, self.device)
             with self.trainer.precision_plugin.val_step_context():
-                output = model(batch)
+                output = model(self._with_features(batch, model))
             part, count = objective.sums(output, batch), objective.counts(batch)
             sums += torch.stack([part[name].float().cpu() for name in names])
             counts += torch.stack([count[name].float().cpu() for name in names])

@@ -79,7 +79,7 @@ def audit_source(source: Source, seed: int) -> dict[str, Any]:
         {part: [case.case_id for case in cases] for part, cases in source.parts.items()},
         seed,
     )
-    films = film_thumbnails(subject, lambda case: source.read_film(source.groups(case, 1)[0][0]))
+    films = film_thumbnails(subject, lambda case: source.images.first_images([case])[0])
     about = {"table": source.table.digest, "split": source.manifest.digest, **config.model_dump(mode="json")}
     return audit_notes(subject, config.leak_budget, thumbnails=films, about=about).as_json()
 

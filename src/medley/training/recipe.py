@@ -33,6 +33,8 @@ class StageConfig(Config):
     """Multiplies the stage's own learning rates."""
     dev_every: int = Field(1, ge=1)
     """Epochs from one dev evaluation to the next; the end of the stage is always scored."""
+    cache_features: bool = False
+    """What the frozen tower makes of each image is computed once and kept. Of augmentation only the mirror is left."""
     best_by: str | None = None
     """The dev metric that picks the best weights: `loss`, or a metric name of the scorecard."""
     warmup: float | None = Field(None, ge=0, le=1)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -17,27 +17,30 @@ from torch import nn
 
 from medley.core.about import versions
 from medley.core.config import dump_yaml
+from medley.core.counts import counted
 from medley.core.errors import MedleyError, choose
 from medley.core.family import Family, Processor
 from medley.core.files import read_json, whole_folder, write_json, write_text
-from medley.core.records import target_sections
+from medley.core.records import Volume, VolumeInput, target_sections
 from medley.core.seeds import seed_torch
 from medley.core.stage import Stage, freeze_all_but, rates_by_parameter
 from medley.core.weights import WEIGHTS
 from medley.data.source import Progress as DataProgress
-from medley.data.source import Source, open_source, preprocessing_versions
+from medley.data.source import Source, cache_folder, open_source, preprocessing_versions
 from medley.data.splits import write_splits
 from medley.families import get_family
 from medley.training.checkpoint import STATE, load_weights, progress_of, stage_folder
 from medley.training.checks import check_best_by, check_hierarchy, hierarchy_holds
 from medley.training.curves import JOURNAL, draw_curves
 from medley.training.data import TrainingData
+from medley.training.features import FeatureCache, check_frozen
 from medley.training.loader import Windows
 from medley.training.module import UNREACHED, StageBar, StageModule, StagePlan
 from medley.training.notes_gate import audit_before_training, is_leaky
 from medley.training.recipe import Recipe, StageConfig, TrainerConfig, family_config
 
 Say = Callable[[str], None]
+_SAMPLE = 256  # volumes that a processor may learn from what an ordinary voxel is
 
 
 def train(
@@ -63,9 +66,10 @@ def train(
     if first:
         _check_folder(run, recipe, resume)
     _accelerator(recipe.trainer)
-    source = open_source(recipe.data, config.image_px, tick)
+    source = open_source(recipe.data, family.reads(config), tick)
     if source.unreadable:
-        say(f"{len(source.unreadable)} films cannot be read and are left out, first {min(source.unreadable)}")
+        lost = counted(len(source.unreadable), source.images.noun)
+        say(f"{lost} cannot be read: left out, first {min(source.unreadable)}")
     processor = _processor(family, config, source, run)
     seed_torch("weights", recipe.seed)
     model = family.model(config, processor)
@@ -91,6 +95,9 @@ def train(
         if not _finished(folder):
             say(f"stage {number} of {len(recipe.stages)}: {name}")
             say(parameter_table(model, rates))
+            if changes.cache_features:
+                check_frozen(family.tower, rates, name, family.name)
+                say("the frozen tower's features are kept: no augmentation but the mirror, where the recipe augments")
             _run_stage(family, recipe, changes, source, processor, model, _Stage(stage, rates, folder, set(trained)))
             say(parameter_table(model, rates, read_json(folder / UNREACHED)))
         load_weights(folder, model)
@@ -136,10 +143,13 @@ def _run_stage(
         settled = {**changes.model_dump(mode="json"), **settled}  # what the recipe left open is the family's
         document = {**recipe.model_dump(mode="json"), "stages": {stage.name: settled}}
         write_text(folder / "config.yaml", dump_yaml(type(recipe).model_validate(document)))
-    data = _data(family, recipe, source, processor, stage)
+    data = _data(family, recipe, source, processor, stage, still=changes.cache_features)
     world = trainer.devices * trainer.nodes
-    windows = Windows(len(data.train), stage.batch, changes.accumulate, world, stage.epochs, recipe.seed)
-    if windows.steps < 1:
+    windows = Windows(len(data.train), stage.batch, changes.accumulate, world, stage.epochs, recipe.seed, stage.least)
+    if stage.batch < stage.least:
+        rule = f"this stage compares the studies of a batch, and needs {stage.least} or more"
+        raise MedleyError(f"stages.{stage.name}.batch is {stage.batch}: {rule}")
+    if windows.steps_per_epoch < 1:
         raise MedleyError(f"stage '{stage.name}': {len(data.train)} training examples do not fill one step of {world}")
     freeze_all_but(model, this.rates)
     facts = {"family": family.name, "stage": stage.name, "config": recipe.model, **versions()}
@@ -157,6 +167,7 @@ def _run_stage(
         dev_every=changes.dev_every,
         workers=trainer.workers,
         data=data,
+        features=_features(family, model, trainer) if changes.cache_features else None,
         trained=this.trained,
         facts={**facts, "labels": list(processor.labels)},
     )
@@ -173,9 +184,16 @@ def _run_stage(
     state.unlink()  # what is left is the finished stage
 
 
-def _data(family: Family, recipe: Recipe, source: Source, processor: Processor, stage: Stage) -> TrainingData:
+def _data(
+    family: Family, recipe: Recipe, source: Source, processor: Processor, stage: Stage, still: bool = False
+) -> TrainingData:
     augment, aggregation = recipe.trainer.augment, recipe.evaluate.aggregation
-    return TrainingData(source, processor, family.task, recipe.seed, stage.batch, augment, aggregation)
+    return TrainingData(source, processor, family.task, recipe.seed, stage.batch, augment, aggregation, still)
+
+
+def _features(family: Family, model: nn.Module, trainer: TrainerConfig) -> FeatureCache:
+    assert family.tower is not None, "checked before"
+    return FeatureCache(family.tower, model, cache_folder(), f"{trainer.precision}-{_accelerator(trainer)}")
 
 
 def _fit(trainer: Any, module: StageModule) -> None:
@@ -234,7 +252,7 @@ def _accelerator(trainer: TrainerConfig) -> str:
 
 def _changed(stage: Stage, changes: StageConfig) -> Stage:
     """The family's stage with what the recipe says of it."""
-    said = changes.model_dump(exclude={"accumulate", "lr_scale", "dev_every"}, exclude_none=True)
+    said = changes.model_dump(exclude={"accumulate", "lr_scale", "dev_every", "cache_features"}, exclude_none=True)
     rates = {glob: rate * changes.lr_scale for glob, rate in stage.rates.items()}
     return replace(stage, rates=rates, **said)
 
@@ -262,7 +280,17 @@ def _processor(family: Family, config: Any, source: Source, run: Path) -> Proces
         return family.load_processor(config, run / "processor")
     notes = [source.notes.get(case.case_id) for case in source.parts["train"]]
     reports = [target_sections(case) for case in source.parts["train"]]
-    return family.fit_processor(config, source.labels, notes, source.prevalence(), reports)
+    return family.fit_processor(
+        config, source.labels, notes, source.prevalence(), reports, *_volumes(family, config, source)
+    )
+
+
+def _volumes(family: Family, config: Any, source: Source) -> Iterator[Iterator[Volume]]:
+    """For a family of volumes, a sample of those of the training part, read as they are asked for."""
+    if isinstance(family.reads(config), VolumeInput):
+        cases = source.parts["train"][:_SAMPLE]  # in the table's order, which tells nothing
+        studies = (source.study(case, source.groups(case)[0]) for case in cases)
+        yield (study.volume for study in studies if study.volume is not None)
 
 
 def _begin(run: Path, recipe: Recipe, source: Source, processor: Processor, verdict: dict[str, Any]) -> None:

@@ -162,7 +162,7 @@ def test_scorers_of_others_stand_beside_ours_and_fail_alone(theirs, table, tmp_p
         ([line(hypothesis=["a"])], "'hypothesis' is .* it must be a text, or an object"),
         ([line(hypothesis={"findings": 3})], "section 'findings' is 3; it must be a text"),
         ([line(scores={"Edema": 0.5}, labels={"Edema": 1}), line(1)], "case 'c1', head 'fused': there are no scores"),
-        ([line(task="brain_report")], "the task brain_report has no scorecard yet"),
+        ([line(task="syndrome")], "the task syndrome has no scorecard yet"),
         ([line(truth={"sides": {"Edema": "up"}})], "the side of 'Edema' is 'up'"),
     ],
 )

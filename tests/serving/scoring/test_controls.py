@@ -46,7 +46,7 @@ def test_the_test_part_the_films_and_the_notes_stay(toy_run, tmp_path):
     own = scoring.own_source(predictor)
     recipe = shuffled_recipe(predictor.recipe, own, predictor.processor.image_px, tmp_path)
     table = read_cases(tmp_path / "cases.parquet")
-    shuffled = open_source(recipe.data, predictor.processor.image_px)
+    shuffled = open_source(recipe.data, predictor.reads)
     assert shuffled.manifest.parts == own.manifest.parts
     assert dict(shuffled.notes) == dict(own.notes)
     assert all(image.path for case in table.cases for image in case.images)
@@ -61,8 +61,8 @@ def test_simulated_notes_stay_those_of_the_true_labels(toy_run, tmp_path):
     predictor = medley.load(toy_run)
     data = predictor.recipe.data.model_copy(update={"notes": NotesConfig(regime="sim", seed=3)})
     recipe = predictor.recipe.model_copy(update={"data": data})
-    own = open_source(data, predictor.processor.image_px)
-    shuffled = open_source(shuffled_recipe(recipe, own, predictor.processor.image_px, tmp_path).data, 64)
+    own = open_source(data, predictor.reads)
+    shuffled = open_source(shuffled_recipe(recipe, own, tmp_path).data, predictor.reads)
     assert dict(shuffled.notes) == dict(own.notes)
     assert any(own.notes.values())
 

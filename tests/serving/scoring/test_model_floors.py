@@ -81,7 +81,7 @@ def test_shuffled_images_are_those_of_another_patient_beside_the_own_note(scored
     assert donors is not None
     shuffled = answers(folder)["shuffled_images"]
     case = next(case for case in cases if len(case.images) == 1 and len(donors[case.case_id].images) == 1)
-    study = source.study(case, source.groups(donors[case.case_id], predictor.processor.views)[0])
+    study = source.study(case, source.groups(donors[case.case_id])[0])
     [alone] = predictor.predictions([study])
     assert shuffled[case.case_id] == pytest.approx(dict(alone.scores), abs=1e-5)
 

@@ -86,11 +86,11 @@ def test_the_nearest_film_is_found_whatever_its_brightness(asked):
     def read_film(image):
         for case_id, twin in twins.items():
             if image in source.table.by_id[case_id].images:
-                film = source.read_film(source.groups(twin, 1)[0][0])
+                film = source.images.read_film(source.images.first(twin))
                 return replace(film, pixels=(film.pixels // 2 + 20).astype(np.uint8))
-        return source.read_film(image)
+        return source.images.read_film(image)
 
-    changed = replace(source, read_film=read_film)
+    changed = replace(source, images=replace(source.images, read_film=read_film))
     said = findings(report_floors(predictor, source, changed, "test", predictions).floors["nearest_image"])
     expected = {case_id: twin.text["findings"] for case_id, twin in twins.items()}
     assert said == {case_id: expected[case_id] for case_id in said}

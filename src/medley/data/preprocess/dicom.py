@@ -19,6 +19,8 @@ import re
 import struct
 import warnings
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -48,23 +50,45 @@ _VIEW_WORDS = {
 
 def read_dicom(path: Path, preamble: bool = True) -> RawFilm:
     """Decode one DICOM film. Raises UnreadableImage naming the file, what is wrong with it and what to do."""
-    import pydicom
-    from pydicom.errors import BytesLengthException
-
-    # all that pydicom was seen to raise on files with missing elements, wrong lengths and flipped bits
-    damages = (BytesLengthException, RuntimeError, AttributeError, LookupError, ValueError, TypeError, OSError)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # pydicom's, of lengths and delimiters: what matters is an error below
-            dataset = pydicom.dcmread(path, force=not preamble)
-            _check(dataset, path)
-            stored = _stored_values(dataset, path)
+    with _damage_in_one_line(path):
+        dataset, stored = _decode(path, preamble)
         pixels, bits, colour = _film_values(dataset, stored, path)
         return RawFilm(pixels, find_view(dataset), _header(dataset, bits, colour))
+
+
+def modality_values(path: Path) -> np.ndarray:
+    """float32 [H, W] in the modality's own units, no window: a slice of a volume. Raises UnreadableImage, as above."""
+    with _damage_in_one_line(path):
+        dataset, stored = _decode(path)
+        if stored.ndim != 2 or dataset.PhotometricInterpretation != "MONOCHROME2":
+            kind = dataset.PhotometricInterpretation
+            raise UnreadableImage(f"{path} has the photometric interpretation {kind}; a slice of MRI is MONOCHROME2")
+        return _modality(dataset, _significant(dataset, stored))
+
+
+@contextmanager
+def _damage_in_one_line(path: Path) -> Iterator[None]:
+    """All that pydicom was seen to raise on files with missing elements, wrong lengths and flipped bits."""
+    from pydicom.errors import BytesLengthException
+
+    damages = (BytesLengthException, RuntimeError, AttributeError, LookupError, ValueError, TypeError, OSError)
+    try:
+        yield
     except UnreadableImage:
         raise
     except (*damages, EOFError, OverflowError, struct.error, zlib.error) as error:
         raise UnreadableImage(f"{path} is a damaged DICOM: {error}") from error
+
+
+def _decode(path: Path, preamble: bool = True) -> tuple[Any, np.ndarray]:
+    """The data set, checked, and its stored values."""
+    import pydicom
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # pydicom's, of lengths and delimiters: what matters is an error below
+        dataset = pydicom.dcmread(path, force=not preamble)
+        _check(dataset, path)
+        return dataset, _stored_values(dataset, path)
 
 
 def _check(dataset: Any, path: Path) -> None:
@@ -134,9 +158,7 @@ def _film_values(dataset: Any, stored: np.ndarray, path: Path) -> tuple[np.ndarr
         raise UnreadableImage(f"{path} has the photometric interpretation {photometric}; a film is MONOCHROME1 or 2")
     bits = int(dataset.BitsStored)
     padding = _padding(dataset, stored)
-    if dataset.PixelRepresentation == 0 and bits < 8 * stored.dtype.itemsize:
-        stored = stored & (2**bits - 1)
-    pixels = _window(dataset, _modality(dataset, stored), padding, path)
+    pixels = _window(dataset, _modality(dataset, _significant(dataset, stored)), padding, path)
     if photometric == "MONOCHROME1" or dataset.get("PresentationLUTShape") == "INVERSE":
         pixels = 1 - pixels
     pixels[padding] = 0
@@ -145,6 +167,14 @@ def _film_values(dataset: Any, stored: np.ndarray, path: Path) -> tuple[np.ndarr
 
 def _luma(rgb: np.ndarray) -> np.ndarray:
     return (rgb @ np.array([0.299, 0.587, 0.114], np.float32)) / 255
+
+
+def _significant(dataset: Any, stored: np.ndarray) -> np.ndarray:
+    """Without the bits above BitsStored, which are old overlays."""
+    bits = int(dataset.BitsStored)
+    if dataset.PixelRepresentation == 0 and bits < 8 * stored.dtype.itemsize:
+        return stored & (2**bits - 1)
+    return stored
 
 
 def _padding(dataset: Any, stored: np.ndarray) -> np.ndarray:

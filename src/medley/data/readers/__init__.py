@@ -6,7 +6,7 @@ A reader module holds
     OPTIONS  option name -> its help; only these are given to `read`
     read(roots, csv=None, **options) -> Reading
 
-What every reader keeps to: one Case a study with all its views; labels by canonical name, 1/0/-1/blank as 1, 0, -1,
+What every reader keeps to: one Case a study with all its views (of a brain: its sequences); labels by canonical name, 1/0/-1/blank as 1, 0, -1,
 nan; text written from the film (findings, impression) never among the input sections; a row that cannot be used is left
 out and counted by name; the part of a published split is left in `truth["official_split"] = {split name:
 train|dev|test}` for `medley split --official`; boxes in `truth["boxes"] = [{"label", "image", "box"}]`, the image by
@@ -27,6 +27,9 @@ READERS = {
     "openi": "medley.data.readers.openi",
     "covid_chestxray": "medley.data.readers.covid_chestxray",
     "folder": "medley.data.readers.folder",
+    "textbrats": "medley.data.readers.textbrats",
+    "healthy_mri": "medley.data.readers.healthy_mri",
+    "brain_folder": "medley.data.readers.brain_folder",
 }
 
 

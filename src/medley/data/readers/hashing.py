@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -24,11 +25,11 @@ def with_hashes(reading: Reading, on_done: Callable[[int], object] = lambda byte
     remarks = Remarks()
     hashes: dict[str, str] = {}
     with ThreadPoolExecutor(_THREADS) as pool:
-        for image, (digest, size) in zip(images, pool.map(_hash, images), strict=True):
+        for image, (found, size) in zip(images, pool.map(_hash, images), strict=True):
             if size < 0:
-                remarks.leave_out("image cannot be read", f"{image.path}: {digest}")
+                remarks.leave_out("image cannot be read", f"{image.path}: {found}")
             else:
-                hashes[image.path] = digest
+                hashes[image.path] = found
             on_done(max(size, 0))
     cases = []
     for case in reading.cases:
@@ -39,9 +40,20 @@ def with_hashes(reading: Reading, on_done: Callable[[int], object] = lambda byte
     return Reading(tuple(cases), reading.labels, lines, reading.left_out + remarks.left_out)
 
 
+def digest(path: Path | str) -> str:
+    """Hex sha256 of a file's bytes, or of a folder (a DICOM series): of its files' names and digests, in order."""
+    path = Path(path)
+    if not path.is_dir():
+        return sha256(path)
+    lines = [f"{file.name}\x1f{sha256(file)}" for file in sorted(path.iterdir()) if file.is_file()]
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+
+
 def _hash(image: ImageRef) -> tuple[str, int]:
     """(hex digest, bytes), or (what is wrong, -1)."""
+    path = Path(image.path)
     try:
-        return sha256(image.path), Path(image.path).stat().st_size
+        files = path.iterdir() if path.is_dir() else (path,)
+        return digest(path), sum(file.stat().st_size for file in files)
     except OSError as error:
         return error.strerror or str(error), -1

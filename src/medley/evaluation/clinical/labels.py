@@ -21,11 +21,10 @@ from medley.core.labels import CHEXPERT_14
 from medley.core.records import Prediction
 from medley.evaluation.clinical.counts import Counts, Labels, count_reports
 from medley.evaluation.clinical.f1 import Values, clinical_f1
+from medley.evaluation.clinical.facts import OURS, TABLE, TEXT
 from medley.evaluation.clinical.laterality import laterality, true_sides
 from medley.language.labeler import join_sections, label_text, side_text
 
-TABLE, TEXT = "table", "reference text"
-OURS = "medley"  # how the protocol calls our own labeler
 UNCERTAIN_AS = {1: "", 0: "_uncertain_0"}  # what -1 counts as -> suffix of the metric's name
 
 Labeler = Callable[[Sequence[str]], Sequence[Labels]]  # texts -> label -> 1, 0, -1, nan

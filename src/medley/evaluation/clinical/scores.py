@@ -18,6 +18,7 @@ import numpy as np
 from medley.evaluation import statistics
 from medley.evaluation.clinical.counts import Counts
 from medley.evaluation.clinical.f1 import PER_LABEL, macro_columns, support, why_undefined
+from medley.evaluation.clinical.facts import LabelSupport
 from medley.evaluation.clinical.labels import UNCERTAIN_AS, ReportLabels
 from medley.evaluation.clinical.laterality import laterality_counts
 from medley.evaluation.statistics import NO_RESAMPLES, Metric, with_interval
@@ -29,19 +30,6 @@ DEFINITIONS = (
     "positives and 10 negatives; published: over all, 0 where a label is neither said nor true; example: mean over "
     "reports; laterality: over findings that truly have a side, unmentioned is wrong"
 )
-
-
-@dataclass(frozen=True)
-class LabelSupport:
-    """One label: positive references, how often the hypotheses say it, reports with a known label, its metrics."""
-
-    positives: int
-    said: int
-    known: int
-    metrics: Mapping[str, Metric]
-
-    def as_json(self) -> dict[str, Any]:
-        return {**vars(self), "metrics": {name: metric.as_json() for name, metric in self.metrics.items()}}
 
 
 @dataclass(frozen=True)

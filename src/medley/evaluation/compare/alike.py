@@ -19,6 +19,7 @@ from typing import Any
 from medley.core.counts import counted
 from medley.core.errors import MedleyError
 from medley.core.records import Prediction
+from medley.evaluation.clinical.brain_truth import PARTS
 from medley.evaluation.compare.systems import FINDINGS, System, plain
 from medley.evaluation.predictions.known_cases import named
 
@@ -128,7 +129,7 @@ def _refuse_references(ours: Sequence[Prediction], theirs: Sequence[Prediction])
 def _of_truth(one: Prediction, other: Prediction) -> Iterator[tuple[str, Any, Any]]:
     for section in sorted({*one.reference, *other.reference}):
         yield f"the reference '{section}'", one.reference.get(section), other.reference.get(section)
-    for key in ("sides", "findings"):
+    for key in ("findings", *PARTS):
         yield f"truth/{key}", one.truth.get(key), other.truth.get(key)
 
 

@@ -5,7 +5,8 @@ test (the two answers of a patient exchanged), and for the AUROC of a label the 
 patient. Every metric is a function of case weights: no text is read, and no case ranked, twice.
 
 Many tests are made, so each p has a second beside it, adjusted by Holm among the tests of its family. One test is named
-beforehand and stands alone: the macro AUROC of findings, the micro F1 of what reports say over 14 labels.
+beforehand and stands alone: the macro AUROC of findings, the micro F1 of what reports say (14 labels of a chest
+film, side and lobe together of a brain).
 
 Shapes: S studies, R resamples or exchanges.
 """
@@ -24,11 +25,13 @@ from medley.evaluation.compare.alike import alike
 from medley.evaluation.compare.findings import findings_pair
 from medley.evaluation.compare.record import Comparison, Difference, Flat, Key, Pair, Weighted
 from medley.evaluation.compare.reports import report_pair
-from medley.evaluation.compare.systems import FINDINGS, REPORTS, System, read_system
+from medley.evaluation.compare.systems import FINDINGS, System, read_system
 from medley.evaluation.findings.warnings import few_resamples
+from medley.evaluation.reports.tasks import REPORT_TASKS
 from medley.evaluation.statistics import Metric, PermutationTest, holm, paired_differences, permutation_test
 
-PAIRS: dict[str, Callable[[System, System], Pair]] = {FINDINGS: findings_pair, REPORTS: report_pair}  # by task
+Pairing = Callable[[System, System], Pair]
+PAIRS: dict[str, Pairing] = {FINDINGS: findings_pair, **dict.fromkeys(REPORT_TASKS, report_pair)}  # by task
 SAME = 1e-6  # a scorecard's own value and the one of its predictions may lie this far apart, between machines
 Tick = Callable[[str, int, int], None] | None
 

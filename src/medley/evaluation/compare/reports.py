@@ -3,7 +3,8 @@
 The texts are read once, by the tokens that the protocol names; everything else is a product of matrices. What cannot
 be read here (METEOR without WordNet, BERTScore, scorers of others) is taken from `by_report.csv`. Which labels stand in
 a macro average is decided on the truth, so it is the same for both. The p are adjusted among the clinical metrics, the
-text metrics of each section, the scores of others, and the labels and metrics of each reading of "uncertain".
+text metrics of each section, the scores of others, and the labels and metrics of each head ("uncertain" as present and
+as absent of chest reports; sides, lobes, pairs of both and components of brain reports).
 
 Shapes: S studies, R resamples or exchanges.
 """
@@ -17,21 +18,20 @@ import numpy as np
 
 from medley.core.errors import MedleyError
 from medley.evaluation import text
-from medley.evaluation.clinical.labels import OURS, UNCERTAIN_AS, pooled_statistics
-from medley.evaluation.clinical.labels import Weighted as OfLabels
+from medley.evaluation.clinical.facts import OURS
 from medley.evaluation.compare.by_report import FILE, read_by_report
 from medley.evaluation.compare.record import Flat, Key, Weighted
 from medley.evaluation.compare.systems import System
 from medley.evaluation.ranking import ratio
-from medley.evaluation.reports.statistics import ReportStatistics, pooled, report_statistics
-from medley.evaluation.reports.statistics import Weighted as OfReports
+from medley.evaluation.reports.statistics import Keyed, ReportStatistics, pooled_keyed, report_statistics
+from medley.evaluation.scorecard.report_kinds import kind_of
 from medley.evaluation.statistics import DeLongTest, Metric
 from medley.evaluation.text.tokens import TOKENIZERS
 
 JOINED = ""  # the group of what is measured on all sections at once
-HEADLINE = Key(JOINED, None, "clinical_f1_micro_14")
 CLINICAL, TEXT, LABELS = "the clinical metrics", "the text metrics", "labels and metrics"
 EXTERNAL, OTHERS = "external", "the scores of others"
+HEADS = {"uncertain_1": LABELS, "uncertain_0": f"{LABELS}, uncertain as absent"}
 
 
 def report_pair(a: System, b: System) -> ReportPair:
@@ -47,7 +47,7 @@ def report_pair(a: System, b: System) -> ReportPair:
 
 @dataclass(frozen=True)
 class ReportPair:
-    """A `record.Pair`. The group of a key is its section, or for single labels what "uncertain" counted as."""
+    """A `record.Pair`. The group of a key is its section, or for single labels the head that they stand under."""
 
     a: System
     b: System
@@ -55,19 +55,21 @@ class ReportPair:
     second: ReportStatistics
     elsewhere: tuple[Key, ...]  # metrics that are not read off the texts here
     warnings: tuple[str, ...]
-    headline: Key = HEADLINE
     stated: tuple[str, ...] = ("table", "split", "part", "label_policy", "section")
+
+    @property
+    def headline(self) -> Key:
+        return Key(JOINED, None, kind_of(self.a.card.task).metric)
 
     @property
     def spoken(self) -> tuple[str, ...]:
         sections = [prefix.rstrip("/") for prefix in self.first.texts if prefix in self.second.texts]
-        return (CLINICAL, *map(_text_family, sections), OTHERS, LABELS)
+        heads = kind_of(self.a.card.task).heads
+        return (CLINICAL, *map(_text_family, sections), OTHERS, *map(_label_family, heads))
 
     def functions(self) -> tuple[Weighted, Weighted, Weighted]:
-        a, b = (self._keyed(of.weighted, of.labels.statistics(), of.rows_M) for of in (self.first, self.second))
-        rows = np.concatenate([self.first.rows_M, len(self.first.case_ids) + self.second.rows_M])
-        labels = pooled_statistics(self.first.labels, self.second.labels)
-        both = self._keyed(pooled(self.first, self.second), labels, rows)
+        a, b = _flat(self.first.keyed), _flat(self.second.keyed)
+        both = _flat(pooled_keyed(self.first, self.second))
         ours_KS, theirs_KS = (self._elsewhere_KS(system) for system in (self.a, self.b))
         together_KS = np.concatenate([ours_KS, theirs_KS], axis=1)
         pairs = ((a, ours_KS), (b, theirs_KS), (both, together_KS))
@@ -99,7 +101,7 @@ class ReportPair:
 
     def family(self, key: Key) -> str:
         if key.label is not None:
-            return LABELS if key.group == "uncertain_1" else f"{LABELS}, uncertain as absent"
+            return _label_family(key.group)
         if key.group.startswith(EXTERNAL):
             return OTHERS
         return _text_family(key.group) if key.metric in text.METRICS else CLINICAL
@@ -110,20 +112,6 @@ class ReportPair:
             for ours, theirs in zip(self.a.predictions, self.b.predictions, strict=True)
         )
 
-    def _keyed(self, averages: OfReports, labels: OfLabels, rows_M: np.ndarray) -> Weighted:
-        """The averages and single labels by key."""
-
-        def metrics(weights_SR: np.ndarray) -> Flat:
-            found: Flat = {}
-            for name, values_R in averages(weights_SR).items():
-                found[_key(name)] = values_R
-            for (label, metric), values_R in labels(weights_SR[rows_M]).items():
-                if label is not None:
-                    found[_label_key(label, metric)] = values_R
-            return found
-
-        return metrics
-
     def _elsewhere_KS(self, system: System) -> np.ndarray:
         """The scores of single reports of the metrics that are not read here; nan where the scorecard has no value."""
         scores, nothing_S = read_by_report(system), np.full(len(system.predictions), np.nan)
@@ -133,6 +121,10 @@ class ReportPair:
             known = own is not None and own.value is not None
             rows.append(scores.get(self.named(key), nothing_S) if known else nothing_S)
         return np.array(rows).reshape(len(rows), len(nothing_S))
+
+
+def _flat(keyed: Keyed) -> Weighted:
+    return lambda weights_SR: {Key(*key): values_R for key, values_R in keyed(weights_SR).items()}
 
 
 def _with_means(metrics: Weighted, keys: Sequence[Key], scores_KS: np.ndarray) -> Weighted:
@@ -175,7 +167,8 @@ def _read(system: System) -> ReportStatistics:
         rule = "its texts are read by our rules here, and another labeler's cannot be compared"
         raise MedleyError(f"{system.path} was labelled by {labeler}: {rule}; score both without --chexbert")
     definitions, tokens = str(protocol.get("metric_definitions")), protocol.get("tokens")
-    found = report_statistics(system.predictions, tokens=tokens) if tokens in TOKENIZERS else None
+    task = system.card.task
+    found = report_statistics(system.predictions, task=task, tokens=tokens) if tokens in TOKENIZERS else None
     if found is None or not _same_definitions(definitions, found.definitions):
         what = f"{system.path} was made with other metric definitions than this version's"
         raise MedleyError(f"{what} ({definitions.partition(':')[0]}): score again")
@@ -188,10 +181,8 @@ def _same_definitions(theirs: str, ours: Mapping[str, str]) -> bool:
     return theirs.startswith(always) and theirs.endswith(ours["clinical"])
 
 
-def _label_key(label: str, metric: str) -> Key:
-    """`f1_uncertain_0` of a label is its `f1` where uncertain counts as absent."""
-    bare = metric.removesuffix(UNCERTAIN_AS[0])
-    return Key("uncertain_1" if bare == metric else "uncertain_0", label, bare)
+def _label_family(head: str) -> str:
+    return HEADS.get(head, f"{LABELS} of {head.replace('_', ' ')}")
 
 
 def _text_family(section: str) -> str:

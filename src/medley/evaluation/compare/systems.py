@@ -15,7 +15,7 @@ from medley.evaluation.findings.scorecard import DEFINITIONS
 from medley.evaluation.findings.scorecard import TASK as FINDINGS
 from medley.evaluation.fitted.calibration import Calibration
 from medley.evaluation.predictions.lines import read_predictions
-from medley.evaluation.reports.statistics import TASK as REPORTS
+from medley.evaluation.reports.tasks import REPORT_TASKS
 from medley.evaluation.scorecard.card import Scorecard, read_scorecard
 
 SCORECARD, PREDICTIONS, CALIBRATION = "scorecard.json", "predictions.jsonl", "calibration.json"
@@ -44,10 +44,9 @@ def read_system(name: str, path: Path | str) -> System:
     """
     path = _scorecard_of(Path(path))
     card = read_scorecard(path)
-    if card.task not in (FINDINGS, REPORTS):
-        raise MedleyError(
-            f"{path} is of the task {card.task}; there are comparisons of {FINDINGS} and {REPORTS} so far"
-        )
+    if card.task not in (FINDINGS, *REPORT_TASKS):
+        compared = ", ".join([FINDINGS, *REPORT_TASKS])
+        raise MedleyError(f"{path} is of the task {card.task}; there are comparisons of {compared} so far")
     _check_types(card, path)
     if card.task == FINDINGS and (definitions := card.protocol.get("metric_definitions")) != DEFINITIONS:
         made = str(definitions).partition(":")[0]

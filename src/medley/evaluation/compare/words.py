@@ -11,10 +11,29 @@ from medley.evaluation.scorecard.numbers import interval, number, said
 from medley.evaluation.scorecard.report_words import GROUPS, TEXT
 from medley.evaluation.scorecard.words import PER_LABEL
 
-LOWER = ("ece", "brier", "ece_calibrated", "brier_calibrated")  # less is better
+LOWER = ("ece", "brier", "ece_calibrated", "brier_calibrated", "hallucination_rate")  # less is better
 LEVEL = 0.05
 NAMED = 8  # of many differences, those with the smallest p
 REPORTS = {name: words.removesuffix(" (0 … 10)") for name, words in TEXT.items()} | {LATERALITY: "laterality accuracy"}
+BRAIN = {
+    "laterality_f1": "laterality F1",
+    "anatomy_f1": "lobe F1",
+    "side_lobe_f1": "side and lobe F1",
+    "pathology_f1": "pathology F1",
+    "facts_f1_example": "F1 of facts by report",
+    "healthy_specificity": "healthy specificity",
+    "lesion_sensitivity": "lesion sensitivity",
+    "lesion_balanced_accuracy": "balanced accuracy of lesion or healthy",
+    "hallucination_rate": "hallucination rate",
+}
+BRAIN_FORMS = {  # longer endings first
+    "_seed_lesion_only": "{} as BrainGemma3D counts, lesions alone",
+    "_seed_healthy_only": "{} as BrainGemma3D counts, healthy alone",
+    "_seed": "{} as BrainGemma3D counts",
+    "_macro": "macro {}",
+    "_lesion_only": "{}, lesions alone",
+    "_healthy_only": "{}, healthy alone",
+}
 _CLINICAL = "clinical_f1_"
 WITHOUT_NORMAL = "clinical_f1_micro_13"  # the headline of reports counts No Finding, which a normal report always says
 FORMS = {
@@ -67,6 +86,11 @@ def words_of(metric: str) -> str:
     """The name of a metric for a reader: `auroc_macro` is macro AUROC."""
     if metric.startswith(_CLINICAL):
         return _of_clinical(metric)
+    if metric in BRAIN:
+        return BRAIN[metric]
+    for suffix, form in BRAIN_FORMS.items():
+        if metric.endswith(suffix) and metric.removesuffix(suffix) in BRAIN:
+            return form.format(BRAIN[metric.removesuffix(suffix)])
     words = {**PER_LABEL, **REPORTS, "ece": "calibration error", "brier": "Brier score"}
     for suffix, form in FORMS.items():
         if metric.endswith(suffix):

@@ -20,6 +20,7 @@ from medley.evaluation.classification import brier, ece, macro_labels, support
 from medley.evaluation.ranking import auroc, average_precision
 
 THUMBNAIL_PX = 32
+THUMBNAIL_VOXELS = 8
 PROBE_C = (1e-3, 1e-2, 1e-1)  # inverse penalties to choose from: a weak probe would be a flattering floor
 PROBE_FOLDS = 3
 NEIGHBOUR_CHUNK = 1024  # test films compared at once with every train film
@@ -175,16 +176,30 @@ def _unit_length(films_NF: np.ndarray) -> np.ndarray:
 
 
 def thumbnails(films: np.ndarray) -> np.ndarray:
-    """Films uint8 [N, px, px] as mean brightness in a 32x32 grid, float [N, 1024] in 0..1."""
+    """Films uint8 [N, px, px] as mean brightness in a 32x32 grid, float [N, 1024] in 0..1; volumes uint8 [N, D, H, W]
+    in one of 8x8x8, [N, 512]."""
     from PIL import Image
 
     films = np.asarray(films)
+    if films.ndim == 4 and films.dtype == np.uint8 and min(films.shape[1:]) >= THUMBNAIL_VOXELS:
+        return np.stack([_small_volume(volume) for volume in films]).reshape(len(films), -1) / 255
     if films.ndim != 3 or films.dtype != np.uint8 or min(films.shape[1:]) < THUMBNAIL_PX:
         given = f"{films.dtype} {list(films.shape)}"
         raise MedleyError(f"thumbnails: films are {given}; they must be uint8 [N, px, px] with px >= {THUMBNAIL_PX}")
     size = (THUMBNAIL_PX, THUMBNAIL_PX)
     small = [np.asarray(Image.fromarray(film).convert("F").resize(size, Image.Resampling.BOX)) for film in films]
     return np.stack(small).reshape(len(films), -1) / 255
+
+
+def _small_volume(volume_DHW: np.ndarray) -> np.ndarray:
+    """Means of 8x8x8 boxes of nearly one size."""
+    small, counts = volume_DHW.astype(np.float64), np.ones((1, 1, 1))
+    for axis, size in enumerate(volume_DHW.shape):
+        starts = np.linspace(0, size, THUMBNAIL_VOXELS, endpoint=False).astype(int)
+        small = np.add.reduceat(small, starts, axis=axis)
+        widths = np.diff([*starts, size]).reshape([-1 if a == axis else 1 for a in range(3)])
+        counts = counts * widths
+    return small / counts
 
 
 def _same_columns(train_labels_NL: np.ndarray, test_labels_NL: np.ndarray, names: Sequence[str]) -> None:

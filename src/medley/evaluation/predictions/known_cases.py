@@ -23,7 +23,7 @@ from medley.data.policies import LabelPolicy
 from medley.data.policies import apply as apply_policy
 from medley.data.source import DataConfig
 from medley.data.splits import PARTS, SplitManifest, read_splits
-from medley.evaluation.clinical.laterality import true_sides
+from medley.evaluation.reports.tasks import REPORT_TASKS
 from medley.evaluation.scorecard.card import Protocol
 from medley.evaluation.text.sections import joined
 
@@ -95,7 +95,7 @@ class KnownCases:
         return [self._joined(prediction, cases[prediction.case_id], where) for prediction in predictions]
 
     def with_references(self, predictions: Sequence[Prediction]) -> tuple[list[Prediction], list[str]]:
-        """The predictions with the table's reports and sides as what is true, and remarks on what that changed.
+        """The predictions with the table's reports and truths as what is true, and remarks on what that changed.
 
         Of a report those sections that some prediction writes; all of it where the study has none of them by name.
         """
@@ -108,9 +108,8 @@ class KnownCases:
             unwritten.update(set(said) - set(reference))
             lacking += bool(one.reference) and not reference
             others += bool(one.reference and reference) and joined(one.reference) != joined(reference)
-            sides = true_sides(case.truth, f"{self.table.path}: case '{case.case_id}'")
-            truth = one.truth if sides is None else {**one.truth, "sides": sides}
-            found.append(replace(one, reference=reference or one.reference, truth=truth))
+            truth = REPORT_TASKS[one.task].truth(case.truth, f"{self.table.path}: case '{case.case_id}'")
+            found.append(replace(one, reference=reference or one.reference, truth={**one.truth, **truth}))
         remarks = [
             f"the section '{name}' of {counted(n, 'reference')} is written by no prediction: left out"
             for name, n in sorted(unwritten.items())

@@ -16,6 +16,7 @@ from medley.evaluation.fitted.thresholds import Thresholds
 from medley.evaluation.floors.paired import paired_floors
 from medley.evaluation.predictions.arrays import FUSED
 from medley.evaluation.scorecard.card import LabelScores, Protocol
+from medley.evaluation.scorecard.report_kinds import kind_of
 from medley.evaluation.statistics import Metric
 
 HEAD = "auxiliary"
@@ -48,6 +49,8 @@ def score_auxiliary(
     Raises MedleyError where some predictions have scores and others have not.
     """
     if why := _why_not(predictions):
+        if not kind_of(predictions[0].task).asks_findings:
+            return Auxiliary({})
         return Auxiliary({f"{PREFIX}{name}": Metric(None, None, 0, why) for name in SHOWN})
     system = _as_findings(predictions)
     with_findings = {name: _as_findings(lines) for name, lines in floors.items() if all(one.scores for one in lines)}

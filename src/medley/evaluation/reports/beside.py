@@ -16,17 +16,13 @@ import numpy as np
 from medley.core.errors import MedleyError
 from medley.core.records import Prediction
 from medley.evaluation import statistics
-from medley.evaluation.clinical.scores import LATERALITY
 from medley.evaluation.floors.paired import in_order_of
 from medley.evaluation.reports.statistics import ReportStatistics
+from medley.evaluation.reports.tasks import CHEST
 from medley.evaluation.scorecard.report_headline import DELTA
+from medley.evaluation.scorecard.report_kinds import kind_of
 from medley.evaluation.scorecard.report_words import BESIDE
 from medley.evaluation.statistics import NO_RESAMPLES, Metric, with_interval
-
-CLINICAL = (
-    *("clinical_f1_micro_14", "clinical_f1_micro_13", "clinical_f1_micro_5"),
-    *("clinical_f1_macro_14", "clinical_f1_example_14", LATERALITY),
-)
 
 Answers = Mapping[str, Sequence[Prediction]]  # name -> predictions of the system's own cases
 Read = Callable[[Sequence[Prediction]], ReportStatistics]
@@ -40,10 +36,10 @@ class Beside:
     metrics: dict[str, Metric] = field(default_factory=dict)
 
 
-def compared(metrics: Mapping[str, Metric]) -> list[str]:
+def compared(metrics: Mapping[str, Metric], task: str = CHEST) -> list[str]:
     """Those of a system's metrics that its floors are asked for: what it says, and likeness of words by section."""
     prefixes = dict.fromkeys(name.rpartition("/")[0] for name in metrics)
-    names = [*CLINICAL, *(f"{prefix}/{name}" if prefix else name for prefix in prefixes for name in BESIDE)]
+    names = [*kind_of(task).asked, *(f"{prefix}/{name}" if prefix else name for prefix in prefixes for name in BESIDE)]
     return [name for name in names if name in metrics]
 
 
@@ -64,7 +60,7 @@ def score_beside(
     found = Beside()
     others = {name: read(_with_truth(predictions, name, lines)) for name, lines in answers.items()}
     of_others = {name: of.metrics(resamples=0, seed=seed) for name, of in others.items()}
-    names = compared(measured)
+    names = compared(measured, predictions[0].task)
 
     def of_weights(weights_NR: np.ndarray) -> dict[tuple[str, str], np.ndarray]:
         ours, nothing_R = system.weighted(weights_NR), np.full(weights_NR.shape[1], np.nan)

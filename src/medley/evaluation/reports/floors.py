@@ -1,9 +1,10 @@
 """Floors made of texts alone: what a report scores that nobody wrote for this patient.
 
 Each answers the same cases as the system, in the sections that their references have, and is scored as the system is.
-`constant_normal` says one normal report of everybody, `most_frequent` the training report that stands there most often,
+`constant_normal` says one normal report of everybody (of brains `constant_healthy`; `constant_lesion` reports a lesion,
+`majority_side` the most frequent one of training), `most_frequent` the training report that stands there most often,
 `nearest_text` copies the report of the training study whose note (indication, history) is nearest. A system that reads
-the film should be above all three. `nearest_reference` copies the training report that is nearest to the true one: a
+the image should be above all of them. `nearest_reference` copies the training report that is nearest to the true one: a
 ceiling of what copying can reach, since it knows the answer.
 
 Every copy is made section by section, from the training studies that have the section. Among equally near ones the
@@ -25,6 +26,8 @@ import numpy as np
 
 from medley.core.errors import MedleyError
 from medley.core.records import Case, Prediction, target_sections
+from medley.evaluation.reports import brain_floors
+from medley.evaluation.reports.tasks import BRAIN, CHEST
 from medley.evaluation.text.sections import joined
 
 CONSTANT_NORMAL = {
@@ -32,12 +35,24 @@ CONSTANT_NORMAL = {
     "There is no pleural effusion or pneumothorax. The bony structures are intact.",
     "impression": "No acute cardiopulmonary abnormality.",
 }
-OF_TEXTS = ("constant_normal", "most_frequent", "nearest_text", "nearest_reference")
-DEFINITIONS = (
-    f"floors/1: constant_normal says '{CONSTANT_NORMAL['findings']}' and '{CONSTANT_NORMAL['impression']}'; "
+CONSTANTS = {CHEST: {"constant_normal": CONSTANT_NORMAL}, BRAIN: brain_floors.CONSTANTS}
+_COPIES = ("most_frequent", "nearest_text", "nearest_reference")
+OF_TEXTS = {
+    CHEST: (*CONSTANTS[CHEST], *_COPIES),
+    BRAIN: (*CONSTANTS[BRAIN], brain_floors.MAJORITY, *_COPIES),
+}
+_COPYING = (
     "most_frequent, nearest_text and nearest_reference copy training reports section by section, nearest by cosine of "
     "TF-IDF of words and pairs, among equals the most frequent"
 )
+_SAYING = {
+    task: "; ".join(f"{name} says '{says['findings']}' and '{says['impression']}'" for name, says in of.items())
+    for task, of in CONSTANTS.items()
+}
+DEFINITIONS = {
+    CHEST: f"floors/1: {_SAYING[CHEST]}; {_COPYING}",
+    BRAIN: f"floors/1: {_SAYING[BRAIN]}; {brain_floors.DEFINITION}; {_COPYING}",
+}
 SAME = 1e-9  # likenesses nearer than this are equal: sums of the same numbers in another order
 IN_MEMORY = 2**24  # likenesses held at once (128 MB)
 
@@ -61,8 +76,10 @@ def text_floors(
     `notes` are those of the scored and of the training cases, by case id, as `data.notes.make_notes` reads them; where
     the training cases are of another table, whose ids may be the same, theirs are `train_notes`.
     """
+    task = predictions[0].task
     made: dict[str, list[Prediction] | str] = {
-        "constant_normal": constant_normal(predictions),
+        **{name: constant(predictions, says) for name, says in CONSTANTS[task].items()},
+        **({brain_floors.MAJORITY: majority_side(predictions, train)} if task == BRAIN else {}),
         "most_frequent": most_frequent(predictions, train),
         "nearest_text": nearest_text(predictions, train, notes, train_notes),
         "nearest_reference": nearest_reference(predictions, train),
@@ -73,11 +90,23 @@ def text_floors(
 
 
 def constant_normal(predictions: Sequence[Prediction]) -> list[Prediction]:
-    """One normal report for everybody; a section that is neither findings nor impression gets both."""
-    whole = joined(CONSTANT_NORMAL)
-    return [
-        _said(one, {section: CONSTANT_NORMAL.get(section, whole) for section in _asked(one)}) for one in predictions
-    ]
+    """One normal report of a chest film for everybody."""
+    return constant(predictions, CONSTANT_NORMAL)
+
+
+def constant(predictions: Sequence[Prediction], says: Mapping[str, str]) -> list[Prediction]:
+    """One report for everybody; a section that is neither findings nor impression gets both."""
+    whole = joined(says)
+    return [_said(one, {section: says.get(section, whole) for section in _asked(one)}) for one in predictions]
+
+
+def majority_side(predictions: Sequence[Prediction], train: Sequence[Case]) -> list[Prediction] | str:
+    """The report of a lesion on the most frequent side of the training lesions, with the lobes and components that are
+    worth saying of everybody; or why there is none."""
+    if isinstance(reports := _reports(predictions, train), str):
+        return reports
+    says = brain_floors.majority_report(train)
+    return says if isinstance(says, str) else constant(predictions, says)
 
 
 def most_frequent(predictions: Sequence[Prediction], train: Sequence[Case]) -> list[Prediction] | str:

@@ -16,19 +16,11 @@ from medley.evaluation.predictions.known_cases import KnownCases
 from medley.evaluation.reports.beside import Answers
 from medley.evaluation.reports.external import run_scorers
 from medley.evaluation.reports.floors import text_floors
-from medley.evaluation.reports.scorecard import chest_report_scorecard
+from medley.evaluation.reports.scorecard import report_scorecard
+from medley.evaluation.reports.tasks import CHEST
 from medley.evaluation.scorecard.card import Scorecard
-from medley.evaluation.scorecard.report_headline import CEILINGS
+from medley.evaluation.scorecard.report_kinds import kind_of
 from medley.evaluation.text.bertscore import Encoder
-
-NO_FILM = (
-    "no floor shows whether the films were read: give the same system's reports of black films, or of other patients', "
-    "with --floor black_images=FILE or --floor shuffled_images=FILE"
-)
-
-
-FROM_FILMS = ("nearest_image", "nearest_findings")
-NO_NEIGHBOURS = "it takes the films or the system's own findings of the training part; give it with --floor {name}=FILE"
 
 
 @dataclass(frozen=True)
@@ -58,6 +50,9 @@ def score_reports(
     `floors` are the answers of the user's files, `how` what the scorecard of findings takes too. Raises MedleyError
     where no prediction of the file at `path` holds a report.
     """
+    task, kind = predictions[0].task, kind_of(predictions[0].task)
+    if texts.chexbert and task != CHEST:
+        raise MedleyError(f"--chexbert labels reports of chest films; {path} holds {task}")
     if not any(one.hypothesis for one in predictions):
         raise MedleyError(f"{path}: no prediction has a 'hypothesis', so there is no report to score")
     floors = {name: _without_references(predictions, lines) for name, lines in floors.items()}
@@ -65,14 +60,15 @@ def score_reports(
     train = known.training() if known else []
     notes = make_notes(known.table.cases, "real") if known else {}
     copied = text_floors(predictions, train, notes)
-    ceilings = {name: lines for name, lines in floors.items() if name in CEILINGS}
-    card = chest_report_scorecard(
+    ceilings = {name: lines for name, lines in floors.items() if name in kind.ceilings}
+    card = report_scorecard(
         predictions,
+        task,
         floors={**copied.floors, **{name: lines for name, lines in floors.items() if name not in ceilings}},
         ceilings={**copied.ceilings, **ceilings},
         absent={
             **copied.absent,
-            **{name: NO_NEIGHBOURS.format(name=name) for name in FROM_FILMS if name not in floors},
+            **{name: why.format(name=name) for name, why in kind.absent.items() if name not in floors},
         },
         tokens=texts.tokens,
         wordnet=texts.wordnet,
@@ -81,8 +77,8 @@ def score_reports(
         external=run_scorers(texts.scorers, predictions),
         **how,
     )
-    if not {"black_images", "shuffled_images"} & set(floors):
-        remarks = [*remarks, NO_FILM]
+    if not {*kind.only_blind} & set(floors):
+        remarks = [*remarks, kind.no_blind]
     return predictions, replace(card, warnings=(*remarks, *card.warnings)), {**copied.floors, **copied.ceilings}
 
 

@@ -18,8 +18,8 @@ import numpy as np
 from medley.core.counts import counted
 from medley.core.records import Prediction
 from medley.evaluation import text
+from medley.evaluation.clinical.facts import LabelSupport
 from medley.evaluation.clinical.labels import NamedLabeler
-from medley.evaluation.clinical.scores import LabelSupport
 from medley.evaluation.findings.warnings import few_resamples
 from medley.evaluation.fitted.calibration import Calibration
 from medley.evaluation.fitted.thresholds import Thresholds
@@ -29,18 +29,30 @@ from medley.evaluation.reports.beside import Answers, score_beside
 from medley.evaluation.reports.external import External, external_by_report, external_metrics
 from medley.evaluation.reports.floors import DEFINITIONS as TEXT_FLOORS
 from medley.evaluation.reports.floors import OF_TEXTS
-from medley.evaluation.reports.statistics import TASK, ReportStatistics, report_statistics
+from medley.evaluation.reports.statistics import ReportStatistics, report_statistics
 from medley.evaluation.reports.subgroups import report_subgroups
+from medley.evaluation.reports.tasks import BRAIN, CHEST
 from medley.evaluation.scorecard.card import LabelScores, Protocol, Scorecard
-from medley.evaluation.scorecard.report_headline import CEILINGS
+from medley.evaluation.scorecard.report_kinds import kind_of
 from medley.evaluation.text.bertscore import Encoder
 
 ONE_TEXT = 0.5  # a share of reports that are word for word the same which a reader should know of
 CLEANING = "as written; control characters are spaces"
 
 
-def chest_report_scorecard(
+def chest_report_scorecard(predictions: Sequence[Prediction], **how: Any) -> Scorecard:
+    """The scorecard of reports of chest films; `how` as for `report_scorecard`."""
+    return report_scorecard(predictions, CHEST, **how)
+
+
+def brain_report_scorecard(predictions: Sequence[Prediction], **how: Any) -> Scorecard:
+    """The scorecard of reports of brain MRI; `how` as for `report_scorecard`."""
+    return report_scorecard(predictions, BRAIN, **how)
+
+
+def report_scorecard(
     predictions: Sequence[Prediction],
+    task: str,
     *,
     floors: Answers,
     ceilings: Answers,
@@ -64,8 +76,8 @@ def chest_report_scorecard(
     those of `report_statistics`, `external` is what `run_scorers` gives. Raises MedleyError where the predictions are
     not one table of reports, where nothing can be held against them, and where a floor is of other cases.
     """
-    predictions = one_task(predictions, TASK)
-    read = partial(report_statistics, tokens=tokens, wordnet=wordnet, encoder=encoder, labeler=labeler)
+    predictions, kind = one_task(predictions, task), kind_of(task)
+    read = partial(report_statistics, task=task, tokens=tokens, wordnet=wordnet, encoder=encoder, labeler=labeler)
     drawn = {"resamples": bootstrap, "seed": seed}
     system = read(predictions)
     measured = system.measured(**drawn)
@@ -92,12 +104,12 @@ def chest_report_scorecard(
     )
     per_label = {head: _label_scores(labels, len(system.rows_M)) for head, labels in measured.per_label.items()}
     return Scorecard(
-        task=TASK,
+        task=task,
         protocol={
             **asdict(protocol),
             "studies": len(predictions),
             "patients": len(set(system.patient_ids)),
-            "labels": list(measured.per_label["uncertain_1"]),
+            "labels": list(measured.per_label[kind.heads[0]]),
             **_definitions(system),
             "external": {name: f"{of.scorer} {of.version}" for name, of in scorers.items() if not isinstance(of, str)},
             **findings.protocol,
@@ -107,7 +119,7 @@ def chest_report_scorecard(
             "bootstrap": bootstrap,
             "bootstrap_seed": seed,
             "text_versions": text.versions(),
-            **({"text_floors": TEXT_FLOORS} if {*floors, *ceilings} & {*OF_TEXTS} else {}),
+            **({"text_floors": TEXT_FLOORS[task]} if {*floors, *ceilings} & {*OF_TEXTS[task]} else {}),
         },
         metrics={**measured.metrics, **elsewhere, **findings.metrics, **below.metrics, **above.metrics},
         floors=below.values,
@@ -117,8 +129,11 @@ def chest_report_scorecard(
         warnings=(
             *system.remarks,
             *_same_words(predictions),
-            *(f"the {'ceiling' if name in CEILINGS else 'floor'} {name} is missing: {w}" for name, w in absent.items()),
-            *_left_out(measured.left_out),
+            *(
+                f"the {'ceiling' if name in kind.ceilings else 'floor'} {name} is missing: {why}"
+                for name, why in absent.items()
+            ),
+            *_left_out(measured.left_out, kind.left_out_of),
             *(f"external scorer {name}: {of}" for name, of in scorers.items() if isinstance(of, str)),
             *findings.warnings,
             *of_subgroups,
@@ -166,11 +181,11 @@ def _same_words(predictions: Sequence[Prediction]) -> list[str]:
     return [f"{most} of {len(predictions)} reports are word for word the same; {counted(len(texts), 'text')} in all"]
 
 
-def _left_out(left_out: Mapping[str, str]) -> list[str]:
+def _left_out(left_out: Mapping[str, str], averages: str) -> list[str]:
     if not left_out:
         return []
     named = "; ".join(f"{name} ({why})" for name, why in left_out.items())
-    return [f"left out of the macro averages of clinical F1: {named}"]
+    return [f"left out of the macro averages of {averages}: {named}"]
 
 
 def _unstated(protocol: Protocol) -> list[str]:

@@ -86,9 +86,9 @@ def tested_on(card: Scorecard) -> list[str]:
     if known.get("truth"):
         truth = {"table": "what the case table says", "reference text": "what the labeler reads in the references"}
         others = f" The labeler is {known['labeler']}." if known["labeler"] != "medley" else ""
-        lines.append(
-            f"What is true of a study: {truth[known['truth']]}; of sides: {truth[known['truth_of_sides']]}.{others}"
-        )
+        sides = known.get("truth_of_sides")  # of reports whose sides have a truth of their own
+        of_sides = f"; of sides: {truth[sides]}" if sides else ""
+        lines.append(f"What is true of a study: {truth.get(known['truth'], known['truth'])}{of_sides}.{others}")
         lines.append(f"Sections: {known['section']}")
     for name, axis in card.subgroups.items():
         counts = [f"{group} {scores.studies}" for group, scores in axis.groups.items()]

@@ -13,6 +13,7 @@ from medley.evaluation.scorecard.findings_headline import findings_headline
 from medley.evaluation.scorecard.pictures import finding_pictures
 from medley.evaluation.scorecard.report_body import report_body
 from medley.evaluation.scorecard.report_headline import report_headline
+from medley.evaluation.scorecard.report_kinds import KINDS
 from medley.evaluation.scorecard.report_pictures import report_pictures
 
 
@@ -27,7 +28,7 @@ class Look(NamedTuple):
 
 LOOKS = {
     "chest_findings": Look("Scorecard: findings on chest films", findings_headline, findings_body, finding_pictures),
-    "chest_report": Look("Scorecard: reports of chest films", report_headline, report_body, report_pictures),
+    **{task: Look(kind.title, report_headline, report_body, report_pictures) for task, kind in KINDS.items()},
 }
 
 

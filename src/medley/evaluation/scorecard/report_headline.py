@@ -1,7 +1,7 @@
 """The first line of a scorecard of reports, in words: what it scored, and first of all what it does not beat.
 
-Judged by the micro F1 of what the reports say: likeness of words is high for any normal report. Laterality and the
-words are then named only where a floor is not beaten in them.
+Judged by what the reports say: likeness of words is high for any normal report. What else they are judged by, and the
+words, are then named only where a floor is not beaten in them.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from medley.core.counts import counted
 from medley.evaluation.scorecard.card import Scorecard
 from medley.evaluation.scorecard.numbers import interval, number
+from medley.evaluation.scorecard.report_kinds import CHEST, ReportKind, kind_of
 from medley.evaluation.scorecard.verdicts import (
     BEATEN,
     NOT_BEATEN,
@@ -25,131 +26,100 @@ from medley.evaluation.scorecard.verdicts import (
 )
 from medley.evaluation.statistics import Metric
 
-METRIC, FINDINGS_ALONE, SIDES = "clinical_f1_micro_14", "clinical_f1_micro_13", "laterality_accuracy"
-LIKENESS = {"bleu_4": "BLEU-4", "rouge_l": "ROUGE-L", "meteor": "METEOR", "cider_d": "CIDEr-D"}
 DELTA = "minus_"
-FLOORS = {
-    "constant_normal": FloorWords(
-        "one normal report for everybody",
-        "a report that nobody wrote for the patient does as well",
-        "a report that nobody wrote for the patient does better",
-    ),
-    "most_frequent": FloorWords(
-        "the most frequent training report for everybody",
-        "a report that nobody wrote for the patient does as well",
-        "a report that nobody wrote for the patient does better",
-    ),
-    "nearest_text": FloorWords(
-        "the training report with the nearest indication",
-        "the film adds nothing to the indication that these studies can show",
-        "copying by the indication, without the film, does better",
-    ),
-    "no_note": FloorWords(
-        "itself without the indication",
-        "the indication adds nothing that these studies can show",
-        "the indication makes it worse",
-    ),
-    "black_images": FloorWords(
-        "itself on black films", "its score does not come from the film", "the film makes it worse"
-    ),
-    "shuffled_images": FloorWords(
-        "itself on another patient's films",
-        "its score does not come from the patient's own film",
-        "another patient's film serves it better",
-    ),
-    "nearest_image": FloorWords(
-        "the training report of the nearest film",
-        "copying the report of a similar film does as well",
-        "copying the report of a similar film does better",
-    ),
-    "nearest_findings": FloorWords(
-        "the training report with the nearest predicted findings",
-        "copying by the findings that it predicts does as well as writing",
-        "copying by the findings that it predicts does better than writing",
-    ),
-}
-TELLING = ("black_images", "shuffled_images", "constant_normal", "most_frequent")  # in this order
-CEILINGS = {
-    "nearest_reference": "the training report nearest to the true one",
-    "nearest_true_findings": "the training report with the nearest true findings",
-}
+CEILINGS = CHEST.ceilings  # of every kind the same
 
 
 def report_headline(card: Scorecard) -> str:
-    """Clinical F1 and laterality with their intervals, each floor that is not beaten, and those that are."""
-    metric, sides = card.metrics[METRIC], card.metrics[SIDES]
+    """The metric that the reports are judged by and their proportions with intervals, each floor that is not beaten,
+    and those that are."""
+    kind = kind_of(card.task)
+    metric = card.metrics[kind.metric]
     if metric.value is None:
-        return f"Clinical F1 could not be computed: {metric.error}."
-    over = f"micro over 14 labels of {counted(metric.n, 'report')}{_without_no_finding(card)}"
-    laterality = f"{_share(sides)} of sided findings on their true side" if sides.value is not None else ""
+        return f"{kind.name} could not be computed: {metric.error}."
+    over = f"{kind.over.format(reports=counted(metric.n, 'report'))}{_bracketed(card, kind)}"
+    shares = [f"{_share(card.metrics[name])} {of}" for name, of in kind.shares.items() if _known(card, name)]
+    also = f"; {', '.join(shares)}" if shares else ""
     if metric.ci95 is None:
         why = (metric.error or "").removeprefix("no interval: ")
         nothing = f"It has no interval ({why}), so it cannot be held against any floor."
-        return f"Clinical F1 {number(metric.value)}, {over}{f'; {laterality}' if laterality else ''}. {nothing}"
-    first = f"Clinical F1 {number(metric.value)} (95 % interval {interval(metric.ci95)}), {over}"
+        return f"{kind.name} {number(metric.value)}, {over}{also}. {nothing}"
+    first = f"{kind.name} {number(metric.value)} (95 % interval {interval(metric.ci95)}), {over}"
     found = report_verdicts(card)
     return " ".join(
         [
-            f"{first}{f'; {laterality}' if laterality else ''}.",
-            *_not_beaten(found),
+            f"{first}{also}.",
+            *_not_beaten(found, kind.telling),
             *beaten_sentence(found),
-            *_elsewhere(card, found),
+            *_elsewhere(card, kind, found),
             *other_sentences(found, (UNDEFINED,)),
             *([] if found else ["No floor was given to hold it against."]),
         ]
     )
 
 
-def _without_no_finding(card: Scorecard) -> str:
-    """Beside the F1 of 14 labels, which any normal report earns some of, that of the 13 that are findings."""
-    findings = card.metrics.get(FINDINGS_ALONE)
-    return "" if findings is None or findings.value is None else f" ({number(findings.value)} without No Finding)"
+def _bracketed(card: Scorecard, kind: ReportKind) -> str:
+    """Another average in brackets behind it: of chest reports that of the 13 labels that are findings, since any normal
+    report earns some of the 14."""
+    if kind.bracketed is None or not _known(card, kind.bracketed[0]):
+        return ""
+    return f" ({number(card.metrics[kind.bracketed[0]].value or 0)} {kind.bracketed[1]})"
 
 
-def report_verdicts(card: Scorecard, metric: str = METRIC) -> list[Verdict]:
-    """How the system stands to every floor that was asked for this metric."""
+def _known(card: Scorecard, name: str) -> bool:
+    return name in card.metrics and card.metrics[name].value is not None
+
+
+def report_verdicts(card: Scorecard, metric: str | None = None) -> list[Verdict]:
+    """How the system stands to every floor that was asked for this metric; None: the one that it is judged by."""
+    kind = kind_of(card.task)
+    metric = metric or kind.metric
     found = []
     for name in ordered_floors(card, metric):
         value, above = card.floors[name][metric], card.metrics.get(f"{DELTA}{name}/{metric}")
-        found.append(judged(name, value, above, FLOORS.get(name, FloorWords(words_of(name)))))
+        found.append(judged(name, value, above, kind.floors.get(name, FloorWords(words_of(name, card.task)))))
     return found
 
 
-def ordered_floors(card: Scorecard, metric: str = METRIC) -> list[str]:
+def ordered_floors(card: Scorecard, metric: str | None = None) -> list[str]:
     """The card's floors of this metric from the poorest kind to the richest; those unknown to this file come last."""
-    given = [name for name, floor in card.floors.items() if metric in floor]
-    return [*(name for name in FLOORS if name in given), *(name for name in given if name not in FLOORS)]
+    kind = kind_of(card.task)
+    given = [name for name, floor in card.floors.items() if (metric or kind.metric) in floor]
+    return [*(name for name in kind.floors if name in given), *(name for name in given if name not in kind.floors)]
 
 
-def words_of(name: str) -> str:
+def words_of(name: str, task: str) -> str:
     """What a floor or a ceiling is, in words."""
-    if name in FLOORS:
-        return FLOORS[name].words
-    return CEILINGS.get(name, name.replace("_", " "))
+    kind = kind_of(task)
+    if name in kind.floors:
+        return kind.floors[name].words
+    return kind.ceilings.get(name, name.replace("_", " "))
 
 
-def _not_beaten(found: Sequence[Verdict]) -> list[str]:
+def _not_beaten(found: Sequence[Verdict], telling_first: Sequence[str]) -> list[str]:
     """The floors that are above the system, those that it is not above, and what follows: of the most telling one."""
     sentences = []
     for state, words in ((WORSE, "By more than its interval it is worse than"), (NOT_BEATEN, "It does not beat")):
         if named := [f"{of.words} ({number(of.value or 0)})" for of in found if of.state == state]:
             sentences.append(f"{words} {listed(named)}.")
     unbeaten = {of.floor: of for of in found if of.state in (WORSE, NOT_BEATEN) and of.meaning}
-    if telling := next((unbeaten[floor] for floor in (*TELLING, *unbeaten) if floor in unbeaten), None):
+    if telling := next((unbeaten[floor] for floor in (*telling_first, *unbeaten) if floor in unbeaten), None):
         sentences.append(f"So {telling.meaning}.")
     return sentences
 
 
-def _elsewhere(card: Scorecard, found: list[Verdict]) -> list[str]:
-    """Where a floor that is beaten in what the reports say is not beaten in sides, or in likeness of words."""
+def _elsewhere(card: Scorecard, kind: ReportKind, found: list[Verdict]) -> list[str]:
+    """Where a floor that is beaten in the first metric is not beaten in another, or in likeness of words."""
     beaten = {verdict.floor for verdict in found if verdict.state == BEATEN}
     sentences = []
-    if sides := _unbeaten(card, {SIDES: "sides"}, beaten):
-        floors = listed([words_of(floor) for floor in sides])
-        sentences.append(f"But it does not put findings on their true side more often than {floors}.")
-    if words := _unbeaten(card, LIKENESS, beaten):
-        floors = listed([f"{words_of(floor)} (in {listed(metrics)})" for floor, metrics in words.items()])
-        sentences.append(f"But in likeness of words it does not beat {floors}.")
+    for of in kind.elsewhere:
+        if unbeaten := _unbeaten(card, of.metrics, beaten):
+            words = {floor: words_of(floor, card.task) for floor in unbeaten}
+            named = [
+                f"{words[floor]} (in {listed(metrics)})" if of.named else words[floor]
+                for floor, metrics in unbeaten.items()
+            ]
+            sentences.append(of.sentence.format(floors=listed(named)))
     return sentences
 
 

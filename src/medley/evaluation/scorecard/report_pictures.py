@@ -11,7 +11,8 @@ from medley.evaluation.classification import MIN_SUPPORT
 from medley.evaluation.scorecard.card import LabelScores, Scorecard
 from medley.evaluation.scorecard.dots import HOLLOW, SYSTEM, dot, dot_axes, plain
 from medley.evaluation.scorecard.pictures import png
-from medley.evaluation.scorecard.report_headline import METRIC, SIDES, words_of
+from medley.evaluation.scorecard.report_headline import words_of
+from medley.evaluation.scorecard.report_kinds import kind_of
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -27,14 +28,16 @@ def report_pictures(predictions: Sequence[Prediction], card: Scorecard) -> dict[
 
 
 def floors_figure(card: Scorecard) -> Figure | None:
-    """Clinical F1 and laterality of the system, its floors and its ceilings; None where it has no F1 or no floor."""
-    others = {name: of[METRIC] for name, of in {**card.floors, **card.ceilings}.items() if of.get(METRIC) is not None}
-    if card.metrics[METRIC].value is None or not others:
+    """The system, its floors and its ceilings in two metrics; None where it has not the first of them, or no floor."""
+    kind = kind_of(card.task)
+    metric = kind.metric
+    others = {name: of[metric] for name, of in {**card.floors, **card.ceilings}.items() if of.get(metric) is not None}
+    if card.metrics[metric].value is None or not others:
         return None
     names = sorted(others, key=lambda name: -(others[name] or 0))
-    rows = ["the system", *(fill(words_of(name), 26) for name in names)]
-    panels = dot_axes(rows, "clinical F1 (micro, 14)", "on the true side")
-    for axes, metric in zip(panels, (METRIC, SIDES), strict=True):
+    rows = ["the system", *(fill(words_of(name, card.task), 26) for name in names)]
+    panels = dot_axes(rows, *kind.panels.values())
+    for axes, metric in zip(panels, kind.panels, strict=True):
         dot(axes, 0, card.metrics[metric], SYSTEM, filled=True)
         for y, name in enumerate(names, 1):
             ceiling = name in card.ceilings
@@ -46,7 +49,8 @@ def floors_figure(card: Scorecard) -> Figure | None:
 
 def labels_figure(card: Scorecard) -> Figure | None:
     """F1, precision and recall of each finding, the best first; None where no finding has an F1."""
-    scored = {name: of for name, of in card.per_label["uncertain_1"].items() if of.metrics["f1"].value is not None}
+    heads = [card.per_label.get(head, {}) for head in kind_of(card.task).heads]
+    scored = {n: of for labels in heads for n, of in labels.items() if of.metrics["f1"].value is not None}
     if not scored:
         return None
     names = sorted(scored, key=lambda name: (not _averaged(scored[name]), -(scored[name].metrics["f1"].value or 0)))

@@ -10,14 +10,8 @@ from medley.evaluation.scorecard import page, report_words
 from medley.evaluation.scorecard.card import Axis, Scorecard
 from medley.evaluation.scorecard.findings_headline import words_of as words_of_findings
 from medley.evaluation.scorecard.numbers import NULL
-from medley.evaluation.scorecard.report_headline import (
-    CEILINGS,
-    DELTA,
-    METRIC,
-    SIDES,
-    report_verdicts,
-    words_of,
-)
+from medley.evaluation.scorecard.report_headline import DELTA, report_verdicts, words_of
+from medley.evaluation.scorecard.report_kinds import kind_of
 from medley.evaluation.scorecard.tables import capital, cell
 
 AUXILIARY = "auxiliary"
@@ -26,22 +20,32 @@ FINDINGS_DELTA = "fused_minus_"
 
 def floors_table(card: Scorecard) -> str:
     """One row a floor: what it is, whether it is beaten in what is said, and what the system is above it."""
-    sides = {verdict.floor: verdict for verdict in report_verdicts(card, SIDES)}
+    kind = kind_of(card.task)
+    verdicts = {of.metric: {one.floor: one for one in report_verdicts(card, of.metric)} for of in kind.judged}
     rows = []
-    for verdict in report_verdicts(card):
-        state = verdict.state + (f": {verdict.meaning}" if verdict.meaning else "")
-        of_sides = sides[verdict.floor].state if verdict.floor in sides else ""
-        numbers = _beside(card, verdict.floor, METRIC) + _beside(card, verdict.floor, SIDES)
-        rows.append([capital(verdict.words), capital(state), *numbers[:2], capital(of_sides), *numbers[2:]])
-    header = ("Floor", "In what it says", "Clinical F1", "The system is above it by")
-    return page.table((*header, "In sides", "On the true side", "Above it by"), rows)
+    for floor, first in verdicts[kind.metric].items():
+        row = [capital(first.words)]
+        for of in kind.judged:
+            verdict = verdicts[of.metric].get(floor)
+            state = verdict.state if verdict else ""
+            if of.metric == kind.metric and first.meaning:
+                state += f": {first.meaning}"
+            row += [capital(state), *_beside(card, floor, of.metric)]
+        rows.append(row)
+    heads = [head for of in kind.judged for head in (of.beaten, of.name, of.above)]
+    return page.table(("Floor", *heads), rows)
 
 
 def ceilings_table(card: Scorecard) -> str:
     """One row a ceiling: what it reaches, and where the system stands to it."""
-    given = [*(name for name in CEILINGS if name in card.ceilings), *(n for n in card.ceilings if n not in CEILINGS)]
-    rows = [[capital(words_of(name)), *_beside(card, name, METRIC), *_beside(card, name, SIDES)] for name in given]
-    return page.table(("Ceiling", "Clinical F1", "System minus it", "On the true side", "System minus it"), rows)
+    kind = kind_of(card.task)
+    known = [name for name in kind.ceilings if name in card.ceilings]
+    given = [*known, *(name for name in card.ceilings if name not in kind.ceilings)]
+    rows = [
+        [capital(words_of(name, card.task)), *(shown for of in kind.judged for shown in _beside(card, name, of.metric))]
+        for name in given
+    ]
+    return page.table(("Ceiling", *(head for of in kind.judged for head in (of.name, "System minus it"))), rows)
 
 
 def clinical_table(card: Scorecard, suffix: str) -> str:
@@ -79,21 +83,24 @@ def text_table(card: Scorecard) -> str:
 
 def text_beside_table(card: Scorecard, prefix: str) -> str:
     """Likeness of words of the system, its floors and its ceilings: each value with what the system is above it."""
+    judged_by = kind_of(card.task).metric
     names = [name for name in report_words.BESIDE if (of := card.metrics.get(prefix + name)) and of.value is not None]
     rows = [["The system", *(cell(card.metrics[prefix + name]) for name in names)]]
     for kind, others in (("Floor", card.floors), ("Ceiling", card.ceilings)):
-        for other in (other for other, values in others.items() if METRIC in values):
-            rows.append([f"{kind}: {words_of(other)}", *(_both(card, other, prefix + name) for name in names)])
+        for other in (other for other, values in others.items() if judged_by in values):
+            words = words_of(other, card.task)
+            rows.append([f"{kind}: {words}", *(_both(card, other, prefix + name) for name in names)])
     return page.table(["", *(report_words.TEXT[name] for name in names)], rows, label="Likeness of words beside floors")
 
 
-def axis_table(axis: Axis, label: str) -> str:
+def axis_table(card: Scorecard, axis: Axis, label: str) -> str:
     """One row a subgroup: how many, and what it scores."""
+    by_group = kind_of(card.task).by_group
     rows = [
-        [group, str(of.studies), str(of.patients), *(cell(of.metrics.get(name)) for name in report_words.BY_GROUP)]
+        [group, str(of.studies), str(of.patients), *(cell(of.metrics.get(name)) for name in by_group)]
         for group, of in axis.groups.items()
     ]
-    return page.table(["", "Studies", "Patients", *report_words.BY_GROUP.values()], rows, label=label)
+    return page.table(["", "Studies", "Patients", *by_group.values()], rows, label=label)
 
 
 def external_table(card: Scorecard) -> str:

@@ -26,13 +26,6 @@ TEXT = {
     "bertscore_f1": "BERTScore",
 }
 BESIDE = ("bleu_1", "bleu_4", "rouge_l", "meteor", "cider_d", "chrf", "bertscore_f1")  # asked of the floors too
-BY_GROUP = {
-    "clinical_f1_micro_14": "Clinical F1",
-    "clinical_f1_micro_13": "… without No Finding",
-    "laterality_accuracy": "On the true side",
-    "bleu_4": "BLEU-4",
-    "rouge_l": "ROUGE-L",
-}
 
 FLOORS_INTRO = (
     "A score means little alone: most reports are alike, so a report that nobody wrote for the patient scores too. "
@@ -57,7 +50,7 @@ LABELS_INTRO = (
     "“possible” as absent, on both sides; all others as present."
 )
 TEXT_INTRO = (
-    "How alike the words are, whatever they mean: “no effusion” and “effusion” share most of their letters. Read each "
+    "How alike the words are, whatever they mean: “no edema” and “edema” share most of their letters. Read each "
     "number beside the same number of the floors."
 )
 EXTERNAL_INTRO = "Scorers of others, each in an environment of its own: means over reports."

@@ -1,6 +1,7 @@
 """Reports as they were written, beside their references: the best, the worst, and those in between.
 
-Numbers hide what a report sounds like. Which studies are shown is decided by their rank in example F1, never by hand.
+Numbers hide what a report sounds like. Which studies are shown is decided by their rank in the F1 of single reports,
+never by hand.
 """
 
 from __future__ import annotations
@@ -14,9 +15,9 @@ from medley.core.records import Prediction
 from medley.evaluation.scorecard import page
 from medley.evaluation.scorecard.card import Scorecard
 from medley.evaluation.scorecard.numbers import number
+from medley.evaluation.scorecard.report_kinds import KINDS
 from medley.evaluation.text.sections import in_order
 
-RANKED_BY = "clinical_f1_example_14"
 SHOWN = {
     "Among the best": (1.0, 0.9),
     "In the middle": (0.55, 0.45),
@@ -44,7 +45,8 @@ class Written:
 
 def written_examples(predictions: Sequence[Prediction], card: Scorecard) -> list[Written]:
     """Two of the best, of the middle and of the worst; fewer where there are fewer, none without `by_case`."""
-    scored = [(of[RANKED_BY], case_id) for case_id, of in card.by_case.items() if of.get(RANKED_BY) is not None]
+    ranked_by = KINDS[card.task].ranked_by if card.task in KINDS else ""
+    scored = [(of[ranked_by], case_id) for case_id, of in card.by_case.items() if of.get(ranked_by) is not None]
     ranked = [case_id for _, case_id in sorted(scored, key=lambda pair: (-(pair[0] or 0), pair[1]))]
     by_id, found = {one.case_id: one for one in predictions}, dict[str, Written]()
     for where, shares in SHOWN.items():
@@ -52,7 +54,7 @@ def written_examples(predictions: Sequence[Prediction], card: Scorecard) -> list
             if not ranked:
                 continue
             case_id = ranked[round((1 - share) * (len(ranked) - 1))]
-            one, f1 = by_id[case_id], card.by_case[case_id][RANKED_BY]
+            one, f1 = by_id[case_id], card.by_case[case_id][ranked_by]
             said = {name: _with_confidence(text, name, one.extra) for name, text in one.hypothesis.items()}
             found.setdefault(case_id, Written(where, case_id, f1 or 0.0, one.reference, said))
     return list(found.values())

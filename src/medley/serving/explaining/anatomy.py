@@ -133,7 +133,7 @@ def _known(predictor: Predictor, source: Source, part: str, most: int) -> _Known
     studies, views, covers = list[Study](), list[int](), list[np.ndarray]()
     for case in _drawn(source, part, most, predictor.recipe.seed):
         frontal = next((image for image in case.images if image.view != "LATERAL"), None)
-        group = None if frontal is None else group_of(case, frontal, source, predictor.processor.views)
+        group = None if frontal is None else group_of(case, frontal, source)
         if frontal is not None and group is not None:
             studies.append(source.study(case, group))
             views.append(group.index(frontal))

@@ -56,7 +56,7 @@ def marked_studies(predictor: Predictor, source: Source, part: str, most: int) -
             else:
                 left_out["the model has no such label"] += 1
         for image, lesions in by_image.items():
-            group = group_of(case, image, source, predictor.processor.views)
+            group = group_of(case, image, source)
             if group is None:
                 left_out["its film cannot be read, or is of a view that is left out"] += len(lesions)
                 continue
@@ -73,8 +73,8 @@ def marked_studies(predictor: Predictor, source: Source, part: str, most: int) -
     return Marked(tuple(studies), tuple(views), marks, tuple(study_of), columns, dict(left_out))
 
 
-def group_of(case: Case, image: ImageRef, source: Source, per_study: int) -> tuple[ImageRef, ...] | None:
-    return next((group for group in source.groups(case, per_study) if image in group), None)
+def group_of(case: Case, image: ImageRef, source: Source) -> tuple[ImageRef, ...] | None:
+    return next((group for group in source.groups(case) if image in group), None)
 
 
 def maps_of(

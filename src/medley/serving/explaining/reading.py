@@ -108,14 +108,12 @@ def readings(predictor: Predictor, request: Request, known: KnownCase | None = N
     """
     if not is_readable(predictor):
         raise MedleyError(f"{predictor.family.name} writes no report from queries: there is no reading to follow")
-    studies, films, _ = predictor.read(request)
+    opened = predictor.read(request)
     places = {} if known is None else _known_places(known, query_names(predictor))
-    found, at = [], 0
-    for study in studies:
-        some = tuple(films[at : at + len(study.films)])
-        at += len(some)
-        found.append(_reading(predictor, study, some, [places.get(film.quality["file"], {}) for film in some]))
-    return found
+    return [
+        _reading(predictor, study, films, [places.get(film.quality["file"], {}) for film in films])
+        for study, films in zip(opened.studies, opened.groups, strict=True)
+    ]
 
 
 def _known_places(known: KnownCase, names: Mapping[str, str]) -> dict[str, dict[str, Lesion]]:

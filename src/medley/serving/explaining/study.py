@@ -99,7 +99,8 @@ def explain(
     """
     labels = require_labels(targets, predictor.labels, "--target")
     check_methods(predictor, methods)
-    studies, films, unread = predictor.read(request)
+    opened = predictor.read(request)
+    studies = opened.studies
     whole = aggregate(predictor.predictions(studies, write=False), predictor.recipe.evaluate.aggregation)
     cuts = predictor.cuts
     labels = labels or _called(whole.scores, cuts)
@@ -118,11 +119,11 @@ def explain(
                     method=method,
                     probability=whole.scores[label],
                     threshold=cuts[label],
-                    films=tuple(films),
+                    films=tuple(opened.films),
                     maps=tuple(of_film[place] for of_film in maps),
                     words=by_word,
                     note=note,
-                    unread=unread,
+                    unread=opened.unread,
                 )
             )
     return found

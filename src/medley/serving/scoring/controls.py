@@ -15,7 +15,7 @@ from medley.core.records import Case
 from medley.core.seeds import generator
 from medley.data.cases import write_cases
 from medley.data.notes import make_stamped_notes, read_notes, write_notes
-from medley.data.source import Source, cache_folder
+from medley.data.source import Source
 from medley.data.splits import SplitManifest, write_splits
 from medley.evaluation.floors.paired import SHUFFLED
 from medley.serving.predictor import Predictor, load
@@ -33,14 +33,14 @@ def label_shuffled(
     `own` is the data that the run was trained on, `source` what is scored.
     """
     folder = Path(predictor.facts["run"]) / "controls" / SHUFFLED
-    recipe = shuffled_recipe(predictor.recipe, own, predictor.processor.image_px, folder / "data")
+    recipe = shuffled_recipe(predictor.recipe, own, folder / "data")
     say(f"training the control {SHUFFLED} into {folder}")
     run = folder / "run"
     train(recipe, run, resume=(run / "config.yaml").is_file(), say=say, tick=tick, audit=False)
     return {SHUFFLED: predict_part(load(run, str(predictor.device)), source, part, tick, what=f"{SHUFFLED} on")}
 
 
-def shuffled_recipe(recipe: Recipe, own: Source, image_px: int, folder: Path) -> Recipe:
+def shuffled_recipe(recipe: Recipe, own: Source, folder: Path) -> Recipe:
     """The recipe on a copy of its table in `folder` with the labels of train and dev shuffled among their patients.
 
     The notes are those of the true labels (a simulated note follows the labels it is made from, and must not follow
@@ -62,7 +62,7 @@ def shuffled_recipe(recipe: Recipe, own: Source, image_px: int, folder: Path) ->
         notes = notes.model_copy(update={"file": str(folder / "notes.jsonl")})
     shards = recipe.data.shards
     if shards == "auto":
-        shards = str(cache_folder() / "shards" / f"{own.table.digest}-{image_px}")
+        shards = str(own.images.store)
     change = {"cohort": None, "cases": str(folder / "cases.parquet"), "splits": str(folder / "splits.json")}
     data = recipe.data.model_copy(update={**change, "notes": notes, "shards": shards})
     return recipe.model_copy(update={"data": data, "demo": {}})  # what a demo changes is of the run's own data

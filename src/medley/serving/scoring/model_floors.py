@@ -13,8 +13,6 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping, Sequence
 
-import numpy as np
-
 from medley.core.records import Case, Prediction, Study
 from medley.core.seeds import generator
 from medley.data.source import Source
@@ -26,9 +24,9 @@ Floors = dict[str, list[Prediction]]  # floor -> its predictions, of the same ca
 
 def model_floors(predictor: Predictor, source: Source, part: str, tick: Tick = None) -> tuple[Floors, dict[str, str]]:
     """The predictions of each floor on the part, and floor -> the reason for those that there cannot be."""
-    cases = source.parts[part]
+    cases, blank = source.parts[part], source.images.blank
     floors, absent = {}, {}
-    floors["black_images"] = predict_part(predictor, source, part, tick, change=_black, what="black images of")
+    floors["black_images"] = predict_part(predictor, source, part, tick, change=blank, what="black images of")
     donors = other_patients(cases, predictor.recipe.seed)
     if donors is None:
         absent["shuffled_images"] = "one patient has more than half of the studies, so not every film can be another's"
@@ -61,11 +59,6 @@ def other_patients(cases: Sequence[Case], seed: int) -> Mapping[str, Case] | Non
     order = generator("shuffled images", seed).permutation(len(names))
     row = [case for index in order for case in by_patient[names[index]]]
     return {case.case_id: donor for case, donor in zip(row, row[largest:] + row[:largest], strict=True)}
-
-
-def _black(study: Study) -> Study:
-    films = tuple(dataclasses.replace(film, pixels=np.zeros_like(film.pixels)) for film in study.films)
-    return dataclasses.replace(study, films=films)
 
 
 def _no_note(study: Study) -> Study:

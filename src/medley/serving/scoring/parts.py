@@ -10,7 +10,7 @@ import numpy as np
 
 from medley.core.records import Case, Prediction, Study, target_sections
 from medley.data.source import Source, batches
-from medley.evaluation.clinical.laterality import true_sides
+from medley.evaluation.reports.tasks import REPORT_TASKS
 from medley.serving.predictor import Predictor
 from medley.training.data import aggregate
 
@@ -36,10 +36,9 @@ def predict_part(
     findings alone, and quicker. `what` is the word of the progress bar.
     """
     source.require(part)
-    views, how = predictor.processor.views, predictor.recipe.evaluate.aggregation
-    cases = source.parts[part]
+    how, cases = predictor.recipe.evaluate.aggregation, source.parts[part]
     shown = {case.case_id: films_of[case.case_id] if films_of else case for case in cases}
-    groups = [(case, group) for case in cases for group in source.groups(shown[case.case_id], views)]
+    groups = [(case, group) for case in cases for group in source.groups(shown[case.case_id])]
     by_case: dict[str, list[Prediction]] = {}
     for done, chunk in enumerate(batches(groups, _BATCH), start=1):
         studies = [change(source.study(case, images)) for case, images in chunk]
@@ -54,23 +53,22 @@ def predict_part(
 def _finish(case: Case, group: list[Prediction], source: Source, predictor: Predictor, how: str) -> Prediction:
     known = source.known_labels(case)
     age = None if np.isnan(case.age_years) else case.age_years
-    first = source.groups(case, 1)[0][0]  # the film that is read first: the frontal one, where there is one
+    first = source.groups(case)[0][0]  # of films the frontal one, where there is one
     about = {"sex": case.sex, "age_years": age, "view": first.view, "source": case.source or None}
     return dataclasses.replace(
         aggregate(group, how),
         images=tuple(image for prediction in group for image in prediction.images),
         labels={name: known.get(name) for name in predictor.labels},
-        **(_true_report(case, predictor.sections) if predictor.writes else {}),
+        **(_true_report(case, predictor.family.task, predictor.sections) if predictor.writes else {}),
         group={name: value for name, value in about.items() if value is not None},
     )
 
 
-def _true_report(case: Case, sections: Sequence[str]) -> dict[str, Any]:
+def _true_report(case: Case, task: str, sections: Sequence[str]) -> dict[str, Any]:
     """What a written report is held against: the sections that the system writes, or all where the study has none of
-    them by name; and on which side each finding is, where the table tells."""
+    them by name; and what the table tells of sides and places."""
     written = target_sections(case)
-    sides = true_sides(case.truth, f"case '{case.case_id}'")
     return {
         "reference": {name: written[name] for name in sections if name in written} or written,
-        "truth": {} if sides is None else {"sides": sides},
+        "truth": REPORT_TASKS[task].truth(case.truth, f"case '{case.case_id}'"),
     }

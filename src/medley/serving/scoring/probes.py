@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from medley.core.records import Case, Prediction
+from medley.core.records import Prediction
 from medley.data.source import Source
 from medley.evaluation.floors.simple import neighbour_scores, thumbnail_scores
 
@@ -25,7 +25,7 @@ def film_probes(train: Source, source: Source, part: str, asked: Sequence[Predic
     """
     names = tuple(asked[0].scores)
     labels_NL = labels_of(train, "train", names)
-    train_films, films = _first_films(train, train.parts["train"]), _first_films(source, source.parts[part])
+    train_films, films = (of.images.first_images(of.parts[one]) for of, one in ((train, "train"), (source, part)))
     logits_NL = thumbnail_scores(train_films, labels_NL, films)
     with np.errstate(over="ignore"):  # exp of a very sure no is inf, and its probability 0
         probabilities_NL = 1 / (1 + np.exp(-logits_NL))
@@ -39,10 +39,6 @@ def labels_of(source: Source, part: str, names: Sequence[str]) -> np.ndarray:
     """Labels [N, L] of a part as scoring knows them: 1, 0, nan."""
     known = [source.known_labels(case) for case in source.parts[part]]
     return np.array([[np.nan if row.get(name) is None else row[name] for name in names] for row in known], float)
-
-
-def _first_films(source: Source, cases: Sequence[Case]) -> np.ndarray:
-    return np.stack([source.read_film(source.groups(case, 1)[0][0]).pixels for case in cases])
 
 
 def _answers(asked: Sequence[Prediction], names: Sequence[str], scores_NL: np.ndarray) -> list[Prediction]:

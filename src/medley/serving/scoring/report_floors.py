@@ -18,16 +18,17 @@ from itertools import chain
 
 import numpy as np
 
+from medley.core.labels import BRAIN_LOBES
 from medley.core.records import INPUT_SECTIONS, Case, Prediction
+from medley.data.images.films import Films
 from medley.data.source import Source, batches
 from medley.evaluation.clinical.laterality import LATERALISED, SIDES, true_sides
 from medley.evaluation.floors.simple import film_likeness, thumbnails
-from medley.evaluation.reports.floors import TextFloors, nearest_report, text_floors
-from medley.evaluation.scorecard.report_headline import CEILINGS
+from medley.evaluation.reports.floors import OF_TEXTS, TextFloors, nearest_report, text_floors
+from medley.evaluation.scorecard.report_kinds import kind_of
 from medley.serving.predictor import Predictor
 from medley.serving.scoring.parts import Tick, predict_part
 
-NEEDS_TRAINING = ("most_frequent", "nearest_text", "nearest_reference")
 NEIGHBOURS = ("nearest_image", "nearest_findings", "nearest_true_findings")
 _SIDE_WEIGHT = 1e-3  # sides part studies of equal findings, and never outweigh a finding
 _FILMS_AT_ONCE = 256
@@ -50,8 +51,9 @@ def report_floors(
     if own is None:
         found = text_floors(asked, [], notes)
         why = "the data of the training are not at hand"
-        return TextFloors(found.floors, found.ceilings, dict.fromkeys((*NEEDS_TRAINING, *NEIGHBOURS), why))
-    train = own.parts["train"]
+        lacking = [name for name in OF_TEXTS[predictor.family.task] if name not in {**found.floors, **found.ceilings}]
+        return TextFloors(found.floors, found.ceilings, dict.fromkeys((*lacking, *NEIGHBOURS), why))
+    train, ceilings = own.parts["train"], kind_of(predictor.family.task).ceilings
     found = text_floors(asked, train, notes, _before_the_film(own, train))
     likeness: dict[str, Iterable[np.ndarray]] = {
         "nearest_image": _of_films(own, train, source, source.parts[part]),
@@ -63,7 +65,7 @@ def report_floors(
         if isinstance(copied, str):
             found.absent[name] = copied
         else:
-            (found.ceilings if name in CEILINGS else found.floors)[name] = copied
+            (found.ceilings if name in ceilings else found.floors)[name] = copied
     return found
 
 
@@ -84,9 +86,7 @@ def _of_films(own: Source, train: Sequence[Case], source: Source, cases: Sequenc
 
 def _thumbnails(source: Source, cases: Sequence[Case]) -> np.ndarray:
     """[N, F] of the first film of each study, the frontal one where there is one; few films in memory at once."""
-    firsts = [source.groups(case, 1)[0][0] for case in cases]
-    some = (np.stack([source.read_film(image).pixels for image in chunk]) for chunk in batches(firsts, _FILMS_AT_ONCE))
-    return np.concatenate([thumbnails(films) for films in some])
+    return np.concatenate([thumbnails(source.images.first_images(some)) for some in batches(cases, _FILMS_AT_ONCE)])
 
 
 def _of_answers(train: Sequence[Prediction], asked: Sequence[Prediction]) -> Iterator[np.ndarray]:
@@ -97,7 +97,8 @@ def _of_answers(train: Sequence[Prediction], asked: Sequence[Prediction]) -> Ite
 
 
 def _of_truths(own: Source, train: Sequence[Case], source: Source, cases: Sequence[Case]) -> Iterator[np.ndarray]:
-    """How near the true labels of each study are to those of each training study [M]; sides decide between equals."""
+    """How near the true labels of each study are to those of each training study [M]; sides decide between equals, and
+    the side and lobe of a brain's lesion count as labels."""
     return _nearness(_true_findings(own, train, own.labels), _true_findings(source, cases, own.labels))
 
 
@@ -107,10 +108,17 @@ def _true_findings(source: Source, cases: Sequence[Case], labels: Sequence[str])
     for case in cases:
         known = source.known_labels(case)
         values = [known.get(name) for name in labels]
-        sides = true_sides(case.truth, f"case '{case.case_id}'") or {}
-        told = [_SIDE_WEIGHT * (sides.get(name) == side) for name in LATERALISED for side in SIDES]
-        rows.append([0.5 if value is None else float(value) for value in values] + told)
+        rows.append([0.5 if value is None else float(value) for value in values] + _places(source, case))
     return np.array(rows)
+
+
+def _places(source: Source, case: Case) -> list[float]:
+    """What the table tells of sides: of the findings of a film, or of the pairs of side and lobe of a brain."""
+    if isinstance(source.images, Films):
+        sides = true_sides(case.truth, f"case '{case.case_id}'") or {}
+        return [_SIDE_WEIGHT * (sides.get(name) == side) for name in LATERALISED for side in SIDES]
+    pairs = {tuple(pair) for pair in case.truth.get("side_lobe") or ()}
+    return [float((side, lobe) in pairs) for side in ("left", "right") for lobe in BRAIN_LOBES]
 
 
 def _nearness(train_MF: np.ndarray, asked_NF: np.ndarray) -> Iterator[np.ndarray]:

@@ -12,15 +12,18 @@ from collections.abc import Sequence
 from medley.core.counts import counted
 from medley.core.errors import MedleyError
 from medley.core.records import Prediction, target_sections
+from medley.data.images.films import Films
 from medley.data.source import Source
 from medley.evaluation.floors.paired import paired_floors
 from medley.evaluation.reports.auxiliary import PREFIX
-from medley.evaluation.reports.scorecard import chest_report_scorecard
+from medley.evaluation.reports.scorecard import report_scorecard
 from medley.serving.consistency import Flag, flags_of, rates
 from medley.serving.explaining.anatomy import score_anatomy
+from medley.serving.explaining.brain_scores import score_lime
 from medley.serving.explaining.run import score_run
 from medley.serving.explaining.sentences import score_sentences
 from medley.serving.predictor import Predictor
+from medley.serving.scoring.brains import mean_volume, volume_probe
 from medley.serving.scoring.model_floors import model_floors
 from medley.serving.scoring.parts import Tick, predict_part
 from medley.serving.scoring.probes import film_probes
@@ -29,32 +32,42 @@ from medley.serving.scoring.scored import Asked, Scored, with_explanations, writ
 
 
 def evaluate_reports(asked: Asked, tick: Tick) -> Scored:
-    """Floors: the constant and the most frequent report, neighbours by note, film and findings, and the model on black
-    and on another patient's films; of the findings beside the report also what thumbnails alone tell. Ceilings:
-    neighbours by the true report and by the true findings."""
+    """Floors: the constant and the most frequent report, neighbours by note, image and findings, and the model on empty
+    and on another patient's images; also what thumbnails alone tell, of films of the findings beside the report, of
+    brains of the report itself. Ceilings: neighbours by the true report and by the true findings."""
     predictor, source, part, own = asked.predictor, asked.source, asked.part, asked.own
     _check_truth(source, part)
-    predictions, flags = _checked(predictor, predict_part(predictor, source, part, tick))
+    of_films, predictions = isinstance(source.images, Films), predict_part(predictor, source, part, tick)
     floors, absent = model_floors(predictor, source, part, tick)
     copied = report_floors(predictor, own, source, part, predictions, tick)
     floors, absent = {**copied.floors, **floors}, {**copied.absent, **absent}
-    probes = {} if own is None else film_probes(own, source, part, predictions)
+    probes = film_probes(own, source, part, predictions) if own and of_films else {}
+    if own and not of_films:
+        floors |= {"mean_images": mean_volume(predictor, own, source, part, tick)}
+        floors |= {"probe": volume_probe(own, source, part, predictions)}
+    flags: list[tuple[Flag, ...]] = []
+    if of_films:
+        predictions, flags = _checked(predictor, predictions)
 
     stated = write_answers(asked, predictions, {**floors, **copied.ceilings, **probes})
-    card = chest_report_scorecard(predictions, floors=floors, ceilings=copied.ceilings, absent=absent, **stated)
+    how = {"floors": floors, "ceilings": copied.ceilings, "absent": absent, **stated}
+    card = report_scorecard(predictions, predictor.family.task, **how)
     of_probes = paired_floors(predictions, probes, **asked.resampled).metrics
+    card = dataclasses.replace(
+        card,
+        metrics={**card.metrics, **{f"{PREFIX}{name}": metric for name, metric in of_probes.items()}},
+        warnings=(*card.warnings, *_more_films(predictor, source, part)),
+    )
     resamples = asked.resampled["bootstrap"]
+    if not of_films:
+        card = with_explanations(card, score_lime(predictor, source, part, resamples=resamples, tick=tick))
+        return write_scored(asked, card, predictions, None)
     explained = score_run(predictor, source, part, own=own, resamples=resamples, tick=tick)
     anatomy = score_anatomy(predictor, source, part, own=own, resamples=resamples, tick=tick)
     sentences = score_sentences(predictor, source, part, resamples=resamples, tick=tick)
     for looked in (explained, anatomy, sentences):
         card = with_explanations(card, looked)
-    card = dataclasses.replace(
-        card,
-        metrics={**card.metrics, **{f"{PREFIX}{name}": metric for name, metric in of_probes.items()}},
-        provenance={**card.provenance, "report_against_findings": rates(flags)},
-        warnings=(*card.warnings, *_more_films(predictor, source, part)),
-    )
+    card = dataclasses.replace(card, provenance={**card.provenance, "report_against_findings": rates(flags)})
     return write_scored(asked, card, predictions, explained)
 
 
@@ -82,8 +95,7 @@ def _checked(
 
 def _more_films(predictor: Predictor, source: Source, part: str) -> tuple[str, ...]:
     """Of studies with more films than are read together the findings are pooled; a report cannot be."""
-    views = predictor.processor.views
-    more = sum(len(source.groups(case, views)) > 1 for case in source.parts[part])
+    more = sum(len(source.groups(case)) > 1 for case in source.parts[part])
     if not more:
         return ()
     pooled = f"the {predictor.recipe.evaluate.aggregation} over all of them"

@@ -43,7 +43,7 @@ def _run(predictor: Predictor) -> Path:
 
 def own_source(predictor: Predictor, tick: Tick = None) -> Source:
     """The data that the run was trained on; refuses data that have changed since."""
-    source = open_source(predictor.recipe.data, predictor.processor.image_px, progress=tick)
+    source = open_source(predictor.recipe.data, predictor.reads, progress=tick)
     began = read_json(_run(predictor) / "data.json")
     for key, now in (("table_digest", source.table.digest), ("split_digest", source.manifest.digest)):
         if began[key] != now:
@@ -63,7 +63,7 @@ def other_source(predictor: Predictor, cases: Path, splits: Path, part: str, tic
     change = {"cohort": None, "cases": str(cases), "splits": str(splits), "labels": None}
     shards = {"shards": data.shards and "auto", "notes": data.notes.model_copy(update={"file": None})}
     config = DataConfig.model_validate({**data.model_dump(), **change, **shards})
-    source = open_source(config, predictor.processor.image_px, tick, needed=(part,))
+    source = open_source(config, predictor.reads, tick, needed=(part,))
     if not set(source.labels) & set(predictor.labels):
         raise MedleyError(f"{cases} shares no label with the model, which knows {', '.join(predictor.labels)}")
     return source

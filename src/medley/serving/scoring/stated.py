@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -60,7 +61,7 @@ def provenance_of(predictor: Predictor, command: str, predictions: Path) -> dict
         "trained_notes": predictor.facts["note_regime"],
         "notes_audit": predictor.facts["notes_audit"],
         "leaky": predictor.facts["leaky"],
-        "films_at_once": predictor.processor.views,
+        "reads": asdict(predictor.reads),
         "training_seed": predictor.recipe.seed,
         "medley": VERSION,
         "versions": f"python {platform.python_version()}, torch {torch.__version__}, numpy {numpy.__version__}",

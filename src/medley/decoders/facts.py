@@ -1,0 +1,57 @@
+"""The facts of a brain study as numbers, and a head that reads them off tokens without losing which token said what.
+
+    tokens [B, N, C]  ->  narrowed [B, N, n]  ->  flattened [B, N n]  ->  logits [B, F]
+
+A mean, a maximum or an attention pool over tokens cannot say "left frontal" of a token that only says "lesion": the
+place is in which token says it. Measured on small volumes: with such pools the place was never learned, with this it
+was in a few hundred steps.
+
+Shapes: B batch, N tokens, C width, F facts.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+
+import torch
+from torch import nn
+
+from medley.core.labels import BRAIN_LOBES, BRAIN_SIDES
+from medley.core.records import Case
+
+PLACES = (*BRAIN_SIDES, *(f"{side} {lobe}" for side in ("left", "right") for lobe in BRAIN_LOBES))
+# words of a report that say what is where, or that nothing is
+FACT_WORDS = re.compile(
+    r"\b(left|right|bilateral|both|hemispher\w*|frontal|parietal|temporal|occipital|insul\w*|deep|basal|gangli\w*|thalam\w*|"
+    r"capsul\w*|callos\w*|cerebell\w*|brain ?stem|pons|pontine|o?edema\w*|necro\w*|mass effect|compress\w*|effac\w*|"
+    r"midline|shift\w*|no|not|without|absent|normal|unremarkable|healthy)\b",
+    re.IGNORECASE,
+)
+
+
+def places_of(case: Case) -> list[float]:
+    """1 for each of `PLACES` that is true of a case, else 0; nan where nobody knows."""
+    truth = case.truth
+    healthy = bool(truth.get("healthy"))
+    sides = {truth["sides"]} if "sides" in truth else set()
+    both = {"bilateral": ("left", "right")}
+    lobes = {f"{one} {lobe}" for side, lobe in truth.get("side_lobe", ()) for one in both.get(side, (side,))}
+    known = [healthy or "sides" in truth] * len(BRAIN_SIDES) + [healthy or "side_lobe" in truth] * 2 * len(BRAIN_LOBES)
+    true = sides | lobes
+    return [float(place in true) if knows else math.nan for place, knows in zip(PLACES, known, strict=True)]
+
+
+class PlacedFacts(nn.Module):
+    """Log-odds of F facts; they begin at those of `prevalence_F`."""
+
+    def __init__(self, prevalence_F: torch.Tensor, tokens: int, dim: int, narrow: int = 16):
+        super().__init__()
+        self.narrow = nn.Linear(dim, narrow)
+        self.facts = nn.Linear(tokens * narrow, len(prevalence_F))
+        with torch.no_grad():
+            self.facts.bias.copy_(torch.logit(prevalence_F, eps=0.01))
+
+    def forward(self, tokens_BNC: torch.Tensor) -> torch.Tensor:
+        """Logits [B, F]."""
+        return self.facts(nn.functional.gelu(self.narrow(tokens_BNC)).flatten(1))

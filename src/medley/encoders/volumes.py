@@ -1,0 +1,87 @@
+"""Volumes of several studies as tensors, for any family that reads them.
+
+Shapes: B studies, S sequences, D H W voxels, R regions, d h w patches.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+import torch
+from torch import nn
+
+from medley.core.errors import MedleyError
+from medley.core.records import Study, Volume, VolumeInput
+
+_NARROW = 0.02  # of the grey scale: where a voxel varies less, it is the background of nearly every brain
+
+
+def stack_volumes(studies: Sequence[Study], reads: VolumeInput) -> torch.Tensor:
+    """volumes_BSDHW in [0, 1], 0 outside the brain.
+
+    Raises MedleyError for a study without a volume, or with one of other sequences or on another grid.
+    """
+    found = []
+    for study in studies:
+        volume, name = study.volume, f"case '{study.case.case_id}'"
+        if volume is None:
+            raise MedleyError(f"{name} has no volume; this model reads one a study")
+        if volume.sequences != reads.sequences:
+            has, wanted = ", ".join(volume.sequences) or "none", ", ".join(reads.sequences)
+            raise MedleyError(f"{name}: its sequences are {has}; the model reads {wanted}")
+        if volume.voxels.shape[1:] != reads.grid.shape:
+            raise MedleyError(f"{name}: a volume of {volume.voxels.shape[1:]} voxels, wanted {reads.grid.shape}")
+        found.append(torch.from_numpy(np.array(volume.voxels)))
+    return torch.stack(found).float() / 255
+
+
+def stack_shares(studies: Sequence[Study], names: Sequence[str], grid: tuple[int, int, int]) -> torch.Tensor:
+    """places_BRdhw: how much of the densest voxel of a patch each region covers, in [0, 1]; nan where not known."""
+    places_BRdhw = torch.full((len(studies), len(names), *grid), torch.nan)
+    for b, study in enumerate(studies):
+        regions = study.volume.regions if study.volume is not None else {}
+        for r, name in enumerate(names):
+            if name in regions:
+                places_BRdhw[b, r] = densest(torch.from_numpy(np.array(regions[name])), grid)
+    return places_BRdhw
+
+
+def densest(mask_DHW: torch.Tensor, grid: tuple[int, int, int]) -> torch.Tensor:
+    """The largest share in each cell of a grid, of a uint8 mask in 255ths."""
+    return nn.functional.adaptive_max_pool3d(mask_DHW[None].float(), grid)[0] / 255
+
+
+def voxel_statistics(volumes: Iterable[Volume]) -> dict[str, torch.Tensor]:
+    """`mean` and `std` of each voxel [S, D, H, W] over a sample of the training part, in the scale [0, 1].
+
+    Raises MedleyError where there are fewer than two volumes.
+    """
+    count, total, square = 0, np.zeros(()), np.zeros(())
+    for volume in volumes:
+        voxels = volume.voxels.astype(np.float32) / 255
+        count, total, square = count + 1, total + voxels, square + voxels**2
+    if count < 2:
+        raise MedleyError(
+            "model.standardise is voxel: it needs two volumes of the training part or more, to learn from"
+        )
+    mean = total / count
+    std = np.sqrt(np.maximum(square / count - mean**2, 0))
+    return {"mean": torch.from_numpy(mean).float(), "std": torch.from_numpy(std).float()}
+
+
+class VoxelStandard(nn.Module):
+    """Each voxel less its mean over the training part, by its deviation. What is nearly always background stays small:
+    its deviation counts as no less than a fiftieth of the grey scale."""
+
+    mean: torch.Tensor
+    std: torch.Tensor
+
+    def __init__(self, mean: torch.Tensor, std: torch.Tensor):
+        super().__init__()
+        self.register_buffer("mean", mean.clone(), persistent=False)
+        self.register_buffer("std", std.clamp(min=_NARROW), persistent=False)
+
+    def forward(self, volumes_BSDHW: torch.Tensor) -> torch.Tensor:
+        """The same shape, about 1/2 with a deviation of about 1/2: a SigLIP reads (x - 0.5) / 0.5."""
+        return (volumes_BSDHW - self.mean) / self.std * 0.5 + 0.5

@@ -1,0 +1,165 @@
+"""Why a report of a brain says what it says: which parts of the volume its words rest on.
+
+[study] = predictor.read(Request("flair.nii.gz")).studies
+for one in explain_brain(predictor, study, ["sides"], "lime", "mean", seed=0):
+    one.map_DHW, one.told, one.fit
+
+The report is written once; each method hides parts of the volume and asks how likely the same words still are. All that
+precedes the image in the prompt is the same for every perturbation; the order of prompt and image is the model's own,
+as in training and prediction.
+
+Shapes: B perturbed volumes, S sequences, D H W voxels, K tokens of the image, E width, T tokens of a report.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+
+from medley.core.errors import MedleyError, choose
+from medley.core.records import Study, Volume
+from medley.explain.volumes.baselines import baseline as hidden_as
+from medley.explain.volumes.gradients import gradient_times_input
+from medley.explain.volumes.grounding import Grounded, ground_map, ground_supervoxels, lesion_mask
+from medley.explain.volumes.hiding import Score
+from medley.explain.volumes.lime import Explanation, explain_targets
+from medley.explain.volumes.occlusion import CUBE_MM, STRIDE_MM, cube_of, occlude
+from medley.explain.volumes.supervoxels import brain_of, spacing_of, supervoxels
+from medley.explain.volumes.targets import Target, score_of, target
+from medley.serving.predictor import Predictor
+
+METHODS = ("lime", "occlusion", "gradient")
+BASELINES = ("mean", "blur", "mirror", "zero")
+UNIT = {
+    "lime": "change of the log-probability when a supervoxel is shown",
+    "occlusion": "fall of the log-probability when a cube is hidden",
+    "gradient": "gradient of the log-probability times the distance to the baseline",
+}
+_WORDS = "report"  # the one section of a report of a brain
+_BATCH = 16
+
+
+@dataclass(frozen=True)
+class VolumeExplanation:
+    """One target by one method. `fit` is what LIME says of itself, `pieces_DHW` the supervoxels, `held` the map against
+    the lesion, where the lesion is known."""
+
+    case_id: str
+    report: str
+    target: Target
+    method: str
+    baseline: str
+    map_DHW: np.ndarray
+    volume: Volume
+    fit: Explanation | None
+    pieces_DHW: np.ndarray
+    held: Grounded | None
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain JSON, without the arrays."""
+        found: dict[str, Any] = {"case_id": self.case_id, "report": self.report, "target": self.target.name}
+        found |= {"told": self.target.told, "method": self.method, "baseline": self.baseline}
+        found |= {"lime": self.fit.as_json()} if self.fit else {}
+        return found | ({"lesion": self.held.values, "chance": self.held.chance} if self.held else {})
+
+
+def explain_brain(
+    predictor: Predictor,
+    study: Study,
+    targets: Sequence[str],
+    method: str,
+    baseline: str = "mean",
+    *,
+    seed: int = 0,
+    pieces: int | None = None,
+    lesion_DHW: np.ndarray | None = None,
+) -> list[VolumeExplanation]:
+    """One explanation a target (see `explain.volumes.targets`); without targets, of the whole report and its side.
+
+    `pieces` is about how many supervoxels there are. `lesion_DHW` (255ths, on the model's grid) is what the maps are
+    held against. Raises MedleyError for an unknown method, baseline or target, and where the model wrote nothing.
+    """
+    choose(method, dict.fromkeys(METHODS), "method")
+    [prediction] = predictor.predictions([study])
+    report, case_id = prediction.hypothesis.get(_WORDS, ""), prediction.case_id
+    if not report:
+        raise MedleyError(f"{case_id}: the model wrote no report of it, so there are no words to explain")
+    assert study.volume is not None
+    volume, words = study.volume, predictor.processor.words  # type: ignore[attr-defined]
+    asked = [target(name, report, words.offsets) for name in targets or _all_of(report)]
+    brain_DHW, spacing = brain_of(volume.voxels), spacing_of(volume)
+    pieces_DHW = supervoxels(volume.voxels, spacing, *([pieces] if pieces else []))
+    voxels = torch.from_numpy(volume.voxels).to(predictor.device)
+    fill = torch.from_numpy(hidden_as(baseline, volume.voxels, pieces_DHW, spacing)).to(predictor.device)
+    score = volume_score(predictor, study, asked)
+    fits: list[Explanation | None] = [None] * len(asked)
+    if method == "lime":
+        found = explain_targets(score, voxels, pieces_DHW, baseline=fill, seed=seed, key=case_id, batch=_BATCH)
+        fits, maps = [*found], [one.map(pieces_DHW) for one in found]
+    elif method == "occlusion":
+        cube, stride = cube_of(CUBE_MM, spacing), cube_of(STRIDE_MM, spacing)
+        maps = list(occlude(score, voxels, brain_DHW, baseline=fill, cube=cube, stride=stride, batch=_BATCH))
+    else:
+        one_by_one = [volume_score(predictor, study, [one]) for one in asked]
+        maps = [gradient_times_input(of, voxels, brain_DHW, baseline=fill) for of in one_by_one]
+    held = [
+        None if lesion_DHW is None else _held(map_DHW, fit, pieces_DHW, lesion_DHW, volume)
+        for map_DHW, fit in zip(maps, fits, strict=True)
+    ]
+    return [
+        VolumeExplanation(case_id, report, one, method, baseline, map_DHW, volume, fit, pieces_DHW, of_lesion)
+        for one, map_DHW, fit, of_lesion in zip(asked, maps, fits, held, strict=True)
+    ]
+
+
+def _all_of(report: str) -> tuple[str, ...]:
+    from medley.language.sides import swap_sides
+
+    return ("report", "sides") if swap_sides(report) != report else ("report",)
+
+
+def volume_score(predictor: Predictor, study: Study, targets: Sequence[Target]) -> Score:
+    """Perturbed volumes uint8 or float [B, S, D, H, W] on the scale 0 to 255 -> the targets' values [B, targets]."""
+    model: Any = predictor.model
+    words = predictor.processor.words  # type: ignore[attr-defined]
+    prompt_1L = predictor.processor([study]).prompt_BL.to(predictor.device)
+
+    def see(volumes: torch.Tensor) -> torch.Tensor:
+        return model.remember(volumes.float() / 255)
+
+    def say(memory_BKE: torch.Tensor, text: str) -> torch.Tensor:
+        rows_BT = words.reports([text]).to(predictor.device).expand(len(memory_BKE), -1)
+        return -model.decoder.nll(memory_BKE, prompt_1L.expand(len(memory_BKE), -1), rows_BT)
+
+    return score_of(targets, see, say)
+
+
+def _held(
+    map_DHW: np.ndarray, fit: Explanation | None, pieces_DHW: np.ndarray, lesion_DHW: np.ndarray, volume: Volume
+) -> Grounded | None:
+    """The map against the lesion; None where the lesion lies outside of what the model reads."""
+    lesion, brain = lesion_mask(lesion_DHW), brain_of(volume.voxels)
+    if not (lesion & brain).any():
+        return None
+    held = ground_map(map_DHW, lesion, brain, spacing_of(volume))
+    if fit is None:
+        return held
+    best = ground_supervoxels(fit.weights_F, pieces_DHW, lesion)
+    return Grounded({**held.values, **best.values}, {**held.chance, **best.chance})
+
+
+def picture_of(one: VolumeExplanation, lesion_DHW: np.ndarray | None = None) -> Any:
+    """A figure: slices through the peak, the map over them, the words that were explained."""
+    from medley.explain.volumes.render import map_page
+
+    outlines = {} if lesion_DHW is None or not lesion_DHW.any() else {"the lesion": lesion_mask(lesion_DHW)}
+    if one.fit is not None:
+        outlines["the best supervoxel"] = one.pieces_DHW == int(np.argmax(one.fit.weights_F)) + 1
+    title = f"{one.case_id}: {one.target.told} ({one.method}, hidden parts shown as {one.baseline})"
+    image = one.volume.voxels[0]
+    spacing = spacing_of(one.volume)
+    return map_page(image, one.map_DHW, spacing, title, text=one.report, unit=UNIT[one.method], outlines=outlines)

@@ -1,0 +1,149 @@
+"""Brains from the first command to the last: a drawn cohort, all stages, the scorecard, an answer, what it rests on."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+from pathlib import Path
+
+import nibabel
+import numpy as np
+import pytest
+from PIL import Image
+
+from medley.data.cases import read_cases
+
+RECIPE = """
+family: braingemma3d
+size: toy
+seed: 5
+data: {cases: COHORT/cases.parquet, splits: COHORT/splits.json, notes: {regime: none}}
+stages:
+  towers: {epochs: 2}
+  contrastive: {epochs: 1}
+  warmup: {epochs: 1, cache_features: true}
+  lora: {epochs: 1, cache_features: true}
+trainer: {precision: fp32}
+evaluate: {bootstrap: 20}
+"""
+
+
+def call(*arguments: object) -> tuple[int, str]:
+    """(exit code, stderr) of the command line, for what a whole module needs once."""
+    from medley.cli.main import run
+
+    with contextlib.redirect_stderr(io.StringIO()) as said, contextlib.redirect_stdout(io.StringIO()):
+        try:
+            run([str(argument) for argument in arguments])
+            return 0, said.getvalue()
+        except SystemExit as stop:
+            return int(stop.code or 0), said.getvalue()
+
+
+@pytest.fixture(scope="module")
+def cohort(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("brains") / "cohort"
+    code, err = call("cohort", "braingemma3d", "--out", folder, "--cases", 48, "--seed", 3, "--px", 32)
+    assert code == 0, err
+    code, err = call("split", folder / "cases.parquet", "--by", "stratified", "--out", folder / "splits.json")
+    assert code == 0, err
+    return folder
+
+
+@pytest.fixture(scope="module")
+def run(cohort) -> Path:
+    recipe = cohort.parent / "small.yaml"
+    recipe.write_text(RECIPE.replace("COHORT", str(cohort)))
+    out = cohort.parent / "run"
+    code, err = call("train", recipe, "--out", out)
+    assert code == 0, err
+    assert "no augmentation but the mirror" in err
+    return out
+
+
+def test_the_scorecard_has_the_brain_metrics_beside_every_floor(medley, run):
+    code, printed, err = medley("evaluate", run, "--json")
+    assert code == 0, err
+    card = json.loads(printed)
+    assert card["task"] == "brain_report"
+    for name in ("side_lobe_f1", "pathology_f1", "laterality_accuracy", "healthy_specificity", "pathology_f1_seed"):
+        metric = card["metrics"][name]
+        assert metric["value"] is not None or metric["error"], name
+    floors = {"black_images", "mean_images", "shuffled_images", "probe", "nearest_image", "nearest_findings"}
+    floors |= {"constant_healthy", "constant_lesion", "majority_side", "most_frequent"}
+    assert floors <= set(card["floors"])
+    assert card["protocol"]["truth"] == "table"
+    assert (run / "evaluation" / "scorecard.html").is_file()
+    lines = (run / "evaluation" / "predictions.jsonl").read_text().splitlines()
+    assert all("report" in json.loads(line)["reference"] for line in lines)
+
+
+def test_predict_reads_a_file_and_answers_as_evaluate_does(medley, run, cohort, tmp_path):
+    predictions = [json.loads(line) for line in (run / "evaluation" / "predictions.jsonl").read_text().splitlines()]
+    scored = predictions[0]
+    case = read_cases(cohort / "cases.parquet").by_id[scored["case_id"]]
+    [flair] = [image.path for image in case.images if image.view == "flair"]
+    code, printed, err = medley("predict", run, f"flair={flair}", "--json", "--out", tmp_path / "out")
+    assert code == 0, err
+    answer = json.loads(printed)
+    said = {label["name"]: label["p_raw"] for label in answer["labels"]}
+    assert said == pytest.approx(scored["scores"], abs=1e-5)
+    assert answer.get("report", {}) == scored.get("hypothesis", {})
+    assert "generated" in " ".join(answer["warnings"])
+    with Image.open(tmp_path / "out" / answer["evidence"]["picture"]) as picture:
+        assert picture.width > 900
+
+
+def test_explain_writes_maps_in_the_space_of_the_source(medley, run, cohort, tmp_path):
+    table = read_cases(cohort / "cases.parquet")
+    case = next(case for case in table.cases if not case.truth["healthy"])
+    asked = ("--cases", cohort / "cases.parquet", "--target", "report")
+    code, _, err = medley("explain", run, case.case_id, *asked, "--method", "gradient", "--out", tmp_path / "out")
+    if code == 2 and "wrote no report" in err:
+        pytest.skip("the toy wrote nothing of this study")
+    assert code == 0, err
+    [one] = json.loads((tmp_path / "out" / "explanations.json").read_text())["explanations"]
+    assert 0 <= one["lesion"]["auprc"] <= 1
+    drawn = nibabel.load(tmp_path / "out" / one["map"])
+    source = nibabel.load(next(image.path for image in case.images if image.view == "flair"))
+    assert drawn.shape == source.shape
+    assert np.allclose(drawn.affine, source.affine, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("study", "says"),
+    [
+        ("nothing.nii.gz", "does not exist"),
+        ("words.nii.gz", "NIfTI"),
+        ("t1=t1.nii.gz", "flair"),
+    ],
+)
+def test_a_bad_study_is_one_line_and_exit_2(medley, run, tmp_path, study, says):
+    (tmp_path / "words.nii.gz").write_text("not a volume")
+    nibabel.Nifti1Image(np.ones((8, 8, 8), np.int16), np.eye(4)).to_filename(tmp_path / "t1.nii.gz")
+    name, _, file = study.rpartition("=")
+    code, _, err = medley("predict", run, f"{name}={tmp_path / file}" if name else tmp_path / file)
+    assert code == 2
+    assert says in err
+    assert len(err.strip().splitlines()) == 1
+
+
+def test_resumed_stages_that_read_the_cache_end_where_an_unbroken_run_ends(medley, run, cohort, tmp_path):
+    """The cache changes nothing that is learned: the same stage without it has the same losses."""
+    recipe = tmp_path / "plain.yaml"
+    text = RECIPE.replace("COHORT", str(cohort)).replace(", cache_features: true", "")
+    recipe.write_text(text.replace("trainer: {precision: fp32}", "trainer: {precision: fp32, augment: false}"))
+    cached = tmp_path / "cached.yaml"
+    cached.write_text(
+        RECIPE.replace("COHORT", str(cohort)).replace(
+            "trainer: {precision: fp32}", "trainer: {precision: fp32, augment: false}"
+        )
+    )
+    losses = []
+    for path, out in ((recipe, tmp_path / "a"), (cached, tmp_path / "b")):
+        code, _, err = medley("train", path, "--out", out)
+        assert code == 0, err
+        lines = [json.loads(line) for line in (out / "4-lora" / "metrics.jsonl").read_text().splitlines()]
+        losses.append([line["loss"] for line in lines])
+    assert losses[0] == pytest.approx(losses[1], abs=1e-5)
