@@ -306,7 +306,7 @@ def test_training_goes_on_without_the_films_that_cannot_be_read_and_says_so(
     recipe.write_text(RECIPE + data + "stages: {joint: {epochs: 1, best_by: loss}}\ntrainer: {precision: fp32}\n")
     code, _, err = medley("train", recipe, "--out", tmp_path / "run")
     assert code == 1, err
-    assert "1 films cannot be read and are left out" in err
+    assert "1 film cannot be read: left out" in err
     assert "text.png" in err
     sizes = json.loads((tmp_path / "run" / "data.json").read_text())["sizes"]
     assert sum(sizes.values()) == 20, "two in three are good"

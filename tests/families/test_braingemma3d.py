@@ -157,6 +157,18 @@ def test_grounding_bends_neither_projector_nor_writer(subject):
     assert reached == {"vision", "resampler", "facts", "contrast"}
 
 
+def test_losses_are_asked_for_outside_the_precision_in_which_was_seen(subject, model):
+    """Dev runs the model alone in bf16."""
+    batch = subject.batch(subject.studies(3))
+    with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16):
+        output = model(batch)
+    with torch.inference_mode():
+        plain = model(batch)
+        for stage in subject.stages():
+            for name, total in stage.objective.sums(output, batch).items():
+                assert float(total) == pytest.approx(float(stage.objective.sums(plain, batch)[name]), rel=0.1)
+
+
 @pytest.mark.parametrize(
     "changes",
     [

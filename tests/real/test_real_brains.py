@@ -77,7 +77,9 @@ def test_studies_are_found_as_they_lie(brains):
 
 def test_sequences_with_grids_of_their_own_lie_on_one(brains):
     folder = brains / "MSlong_patient01_raw"
-    files = {name: folder / f"study1_{said}.nii.gz" for name, said in (("flair", "FLAIR"), ("t1", "T1W"), ("t2", "T2W"))}
+    files = {
+        name: folder / f"study1_{said}.nii.gz" for name, said in (("flair", "FLAIR"), ("t1", "T1W"), ("t2", "T2W"))
+    }
     volume, record = prepare_volume(files, TINY_GRID)
     assert volume.sequences == ("flair", "t1", "t2")
     assert len({one.voxel_mm for one in record.sequences}) == 3
@@ -88,7 +90,8 @@ def test_sequences_with_grids_of_their_own_lie_on_one(brains):
 
 
 def test_the_side_of_a_real_tumour(brains):
-    """GLI-00001's is on the left by its affine: in LPS indices it lies at the high x, image right as radiologists hang."""
+    """GLI-00001's is on the left by its affine: in LPS indices it lies at the high x, image right as radiologists
+    hang."""
     folder = brains / "BraTS-GLI-00001-000"
     segmentation = folder / "seg-BraTS23_1_algorithmic.nii.gz"
     volume = load_volume({"flair": folder / "t2f.nii.gz"}, TINY_GRID, segmentation=segmentation, check=False)

@@ -136,7 +136,7 @@ def test_a_plus_or_an_equals_sign_in_a_name_is_no_trap(predictor, square_films, 
         shutil.copy(square_films / "001-PA.png", folder / name)
         assert predictor.predict(folder / name).prediction.case_id == name
         assert predictor.predict([folder / name]).prediction.case_id == name
-    assert Request("x=y.png", folder=folder).films() == [(None, folder / "x=y.png")]
+    assert Request("x=y.png", folder=folder).images() == [(None, folder / "x=y.png")]
 
 
 def test_a_long_note_is_cut_with_a_warning_and_a_whole_record_is_refused(predictor, square_films):

@@ -98,7 +98,7 @@ def test_of_more_films_than_are_read_the_report_is_of_the_first_ones_and_says_so
     assert answer.prediction.hypothesis["findings"].endswith("Report 0."), "of the first group, in the order of scoring"
     assert warned(answer, "3 films are not read all together but in 2 groups: each finding pools the groups")
     assert warned(answer, f"the report was written from {pa} and {first} alone")
-    scores = [predictor.predictions([study])[0].scores for study in predictor.read(request_of(answer))[0]]
+    scores = [predictor.predictions([study])[0].scores for study in predictor.read(request_of(answer)).studies]
     for label, p in answer.prediction.scores.items():
         assert p == pytest.approx(np.mean([one[label] for one in scores]), abs=1e-6)
 

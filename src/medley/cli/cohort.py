@@ -31,6 +31,7 @@ def cohort(
     columns = (TextColumn("drawing {task.fields[what]}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task("cohort", total=cases, what=family)
+
         def tell(done: int) -> None:
             bar.update(task, completed=done)
 

@@ -11,7 +11,9 @@ from medley.core.errors import MedleyError, UnreadableImage
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from medley.core.records import Case, Film
+    import numpy as np
+
+    from medley.core.records import Case
     from medley.data.cases import CaseTable
     from medley.data.notes import Notes
     from medley.data.source import Source
@@ -87,13 +89,13 @@ def _open_run(
     return predictor, dataclasses.replace(source, notes=read.notes)
 
 
-def _first_film(case: Case, unreadable: list[Case]) -> Film | None:
+def _first_film(case: Case, unreadable: list[Case]) -> np.ndarray | None:
     from medley.data.preprocess.film import load_film
 
     if not case.images:
         return None
     try:
-        return load_film(case.images[0].path, _FILM_PX, case.images[0].view)
+        return load_film(case.images[0].path, _FILM_PX, case.images[0].view).pixels
     except (UnreadableImage, FileNotFoundError):
         unreadable.append(case)
         return None

@@ -83,7 +83,7 @@ def brains(
     workers: Annotated[int, typer.Option(min=1, help="Processes that work at once.")] = 1,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
-    """Brain MRI of any make (NIfTI, DICOM series) -> uint8 NIfTI on one grid: RAS, brain masked, 0.5 to 99.5 % = 1 to 255.
+    """Brain MRI of any make (NIfTI, DICOM series) -> uint8 NIfTI on one grid: RAS, masked, p0.5 to p99.5 = 1 to 255.
 
     Each study gets a folder with a file a sequence and slices.png, before and after. brains.csv tells what was done and
     warns. The same command goes on where it was ended; what is done from the same bytes and settings is kept.

@@ -1,8 +1,8 @@
 """On which side of a brain a lesion lies: by the patient's own plane between the hemispheres.
 
-The plane is the one about which the brain mask is most like its mirror image, tilted by yaw and roll as the head was: not
-the middle of the array, and not x = 0. A mask, unlike the intensities, does not know the lesion; a cavity open to the
-outside or a field of view that cuts one side does pull it.
+The plane is the one about which the brain mask is most like its mirror image, tilted by yaw and roll as the head was:
+not the middle of the array, and not x = 0. A mask, unlike the intensities, does not know the lesion; a cavity open to
+the outside or a field of view that cuts one side does pull it.
 
 Points are in millimetres, RAS+: x grows to the patient's right.
 """
@@ -63,7 +63,7 @@ def find_midplane(brain: np.ndarray, affine: np.ndarray) -> MidPlane:
         shift, yaw, roll = searched * (1, _RADIANS, _RADIANS)
         normal = np.array([1.0, np.tan(yaw), np.tan(roll)])
         normal /= np.linalg.norm(normal)
-        offset = float(normal @ (middle + (shift, 0, 0)))
+        offset = float(normal @ (middle + np.array([shift, 0.0, 0.0])))
         return MidPlane((float(normal[0]), float(normal[1]), float(normal[2])), offset)
 
     def unlike(searched: np.ndarray) -> float:
@@ -79,7 +79,8 @@ def find_midplane(brain: np.ndarray, affine: np.ndarray) -> MidPlane:
 
 
 def side_shares(lesion: np.ndarray, affine: np.ndarray, plane: MidPlane) -> tuple[float, float]:
-    """The lesion's share (left, right) of the plane. `lesion` is bool, or weights, on any grid; (0, 0) where none is."""
+    """The lesion's share (left, right) of the plane. `lesion` is bool, or weights, on any grid; (0, 0) where none
+    is."""
     places_P3 = np.argwhere(lesion)
     if not len(places_P3):
         return 0.0, 0.0

@@ -163,7 +163,7 @@ class Grounding(nn.Module):
         self, image_BI: torch.Tensor, text_BE: torch.Tensor, keys_B: torch.Tensor, spared_B: torch.Tensor | None = None
     ) -> torch.Tensor:
         """The loss, summed over the rows that have a text. Raises MedleyError for a lone row."""
-        rows = self.image(image_BI), self.text(text_BE), keys_B
+        rows = self.image(image_BI.float()), self.text(text_BE.float()), keys_B
         if not self.own:
             return info_nce_sum(*rows, self.temperature, spared_B)
         return sigmoid_sum(*rows, self.own["log_scale"].exp(), self.own["bias"], spared_B)

@@ -141,7 +141,9 @@ def test_without_a_push_nothing_moves(still):
 
 def test_oedema_prefers_white_matter_to_grey_of_the_same_distance():
     share = []
-    for place, centre in enumerate(((30.0, -44.0, 30.0), (-28.0, 20.0, 30.0), (38.0, -55.0, 8.0), (-40.0, -10.0, -22.0))):
+    for place, centre in enumerate(
+        ((30.0, -44.0, 30.0), (-28.0, 20.0, 30.0), (38.0, -55.0, 8.0), (-40.0, -10.0, -22.0))
+    ):
         side = "right" if centre[0] > 0 else "left"
         field = grow(replace(TUMOUR, key=str(place), centre=centre, side=side, radius_mm=8, reach_mm=18, rough=0.05), 0)
         net = roads()

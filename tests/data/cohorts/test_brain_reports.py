@@ -101,7 +101,9 @@ def test_the_same_truth_is_told_in_many_ways(told, healthy):
 
 
 def test_the_vocabulary_is_small(told, healthy):
-    words = {word for report in (*healthy, *(text for _, text in told)) for word in re.findall("[a-z]+", report.lower())}
+    words = {
+        word for report in (*healthy, *(text for _, text in told)) for word in re.findall("[a-z]+", report.lower())
+    }
     assert len(words) < 260
 
 

@@ -7,7 +7,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from medley.core.records import Case, Film, Placement
+from medley.core.records import Case
 from medley.core.seeds import generator
 from medley.data.source import LeakBudget
 from medley.evaluation.notes_audit.aurocs import aurocs
@@ -198,10 +198,9 @@ def test_4_the_leaky_control_fails_on_few_studies_too(ward):
 
 
 def test_4_films_are_read_only_where_a_rule_writes_notes_and_unreadable_ones_are_left_out(ward):
-    def film(case: Case) -> Film | None:
+    def film(case: Case) -> np.ndarray | None:
         side = 31 if case.case_id == "c0002" else 48
-        pixels = np.zeros((side, side), np.uint8)
-        return None if case.case_id == "c0001" else Film("PA", pixels, Placement(48, 48, 48, 1.0, 0, 0))
+        return None if case.case_id == "c0001" else np.zeros((side, side), np.uint8)
 
     few = dataclasses.replace(ward.subject("sim"), cases=ward.cases[:5])
     assert list(film_thumbnails(few, film)) == ["c0000", "c0003", "c0004"]

@@ -44,7 +44,7 @@ def test_every_patient_gets_the_labels_of_one_other(seed):
 def test_the_test_part_the_films_and_the_notes_stay(toy_run, tmp_path):
     predictor = medley.load(toy_run)
     own = scoring.own_source(predictor)
-    recipe = shuffled_recipe(predictor.recipe, own, predictor.processor.image_px, tmp_path)
+    recipe = shuffled_recipe(predictor.recipe, own, tmp_path)
     table = read_cases(tmp_path / "cases.parquet")
     shuffled = open_source(recipe.data, predictor.reads)
     assert shuffled.manifest.parts == own.manifest.parts
@@ -73,7 +73,7 @@ def test_the_recipe_of_the_control_is_read_again_as_it_was_written(toy_run, tmp_
     own = scoring.own_source(predictor)
     cohort = DataConfig(cohort="cxr_reasoner", cases=20)
     recipe = predictor.recipe.model_copy(update={"data": cohort, "demo": {"data": {"cases": 8}}})
-    made = shuffled_recipe(recipe, own, predictor.processor.image_px, tmp_path)
+    made = shuffled_recipe(recipe, own, tmp_path)
     assert resolve_recipe(made.model_dump(mode="json"), "again") == made
 
 

@@ -9,9 +9,10 @@ import pytest
 
 import medley
 from medley.core.records import target_sections
+from medley.evaluation.scorecard.report_kinds import CHEST
 from medley.serving.scoring import run as scoring
 from medley.serving.scoring.model_floors import model_floors
-from medley.serving.scoring.report_floors import CEILINGS, report_floors
+from medley.serving.scoring.report_floors import report_floors
 
 COPIES = {"most_frequent", "nearest_text", "nearest_image", "nearest_findings"}
 
@@ -65,7 +66,7 @@ def test_without_writing_the_findings_are_the_same_and_there_is_no_report(asked)
 def test_every_floor_answers_the_same_cases_in_the_sections_they_have(asked, made):
     _, _, predictions = asked
     assert set(made.floors) == COPIES | {"constant_normal"}
-    assert set(made.ceilings) == set(CEILINGS)
+    assert set(made.ceilings) == set(CHEST.ceilings)
     for lines in (*made.floors.values(), *made.ceilings.values()):
         assert [one.case_id for one in lines] == [one.case_id for one in predictions]
         assert all(set(line.hypothesis) == set(one.reference) for line, one in zip(lines, predictions, strict=True))
@@ -114,7 +115,7 @@ def test_without_the_data_of_the_training_only_the_constant_is_left_and_why_is_s
     found = report_floors(predictor, None, source, "test", predictions)
     assert set(found.floors) == {"constant_normal"}
     assert not found.ceilings
-    assert set(found.absent) == (COPIES | set(CEILINGS))
+    assert set(found.absent) == (COPIES | set(CHEST.ceilings))
     assert set(found.absent.values()) == {"the data of the training are not at hand"}
 
 

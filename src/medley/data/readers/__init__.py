@@ -6,11 +6,12 @@ A reader module holds
     OPTIONS  option name -> its help; only these are given to `read`
     read(roots, csv=None, **options) -> Reading
 
-What every reader keeps to: one Case a study with all its views (of a brain: its sequences); labels by canonical name, 1/0/-1/blank as 1, 0, -1,
-nan; text written from the film (findings, impression) never among the input sections; a row that cannot be used is left
-out and counted by name; the part of a published split is left in `truth["official_split"] = {split name:
-train|dev|test}` for `medley split --official`; boxes in `truth["boxes"] = [{"label", "image", "box"}]`, the image by
-file name and the box as [x0, y0, x1, y1] in fractions of its width and height, so that a resized copy keeps them.
+What every reader keeps to: one Case a study with all its views (of a brain: its sequences); labels by canonical name,
+1/0/-1/blank as 1, 0, -1, nan; text written from the film (findings, impression) never among the input sections; a row
+that cannot be used is left out and counted by name; the part of a published split is left in `truth["official_split"] =
+{split name: train|dev|test}` for `medley split --official`; boxes in `truth["boxes"] = [{"label", "image", "box"}]`,
+the image by file name and the box as [x0, y0, x1, y1] in fractions of its width and height, so that a resized copy
+keeps them.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Any brain MRI with one CSV: NIfTI files or DICOM series, one study a row, columns by their usual names or by --map."""
+"""Any brain MRI with one CSV: NIfTI files or DICOM series, one study a row, columns by usual names or by --map."""
 
 from __future__ import annotations
 

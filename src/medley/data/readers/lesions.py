@@ -1,4 +1,4 @@
-"""What a segmentation in BraTS labels says of a brain study: sides, lobes, parts, volumes; shared by readers of brains."""
+"""What a segmentation in BraTS labels says of a brain study: sides, lobes, parts, volumes. For readers of brains."""
 
 from __future__ import annotations
 

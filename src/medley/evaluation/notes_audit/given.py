@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
-from medley.core.records import Case, Film
+from medley.core.records import Case
 from medley.data.notes import Notes, rewriter
 from medley.evaluation.floors.simple import THUMBNAIL_PX, thumbnails
 from medley.evaluation.notes_audit.subject import Subject
@@ -39,18 +39,18 @@ def subject_of(
 
 def film_thumbnails(
     subject: Subject,
-    first_film: Callable[[Case], Film | None],
+    first_film: Callable[[Case], np.ndarray | None],
     tick: Callable[[str, int, int], None] | None = None,
 ) -> dict[str, np.ndarray]:
-    """case_id -> the first film in 32x32, as `floors.thumbnails` has it; empty where no rule writes the notes, since
-    check 4 cannot be made then. A film that is None or smaller than that is left out."""
+    """case_id -> the first film (uint8 [px, px]) in 32x32, as `floors.thumbnails` has it; empty where no rule writes the
+    notes, since check 4 cannot be made then. A film that is None or smaller than that is left out."""
     if subject.regenerate is None:
         return {}
     found, chosen = {}, subject.sample(MOST_FILMS)
     for done, case in enumerate(chosen, start=1):
         film = first_film(case)
-        if film is not None and min(film.pixels.shape) >= THUMBNAIL_PX:
-            found[case.case_id] = thumbnails(film.pixels[None])[0]
+        if film is not None and min(film.shape) >= THUMBNAIL_PX:
+            found[case.case_id] = thumbnails(film[None])[0]
         if tick is not None:
             tick("reading films", done, len(chosen))
     return found

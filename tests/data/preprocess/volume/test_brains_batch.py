@@ -118,7 +118,7 @@ def test_a_killed_run_goes_on_where_it_was(folder, tmp_path):
     assert json.loads(ended.stdout)["written"] == 4
     assert all(path.stat().st_mtime_ns == at for path, at in kept.items())
     assert set(rows_of(out)) == GOOD | {"cut_t1"}
-    assert not [path for path in out.rglob("*.tmp")]
+    assert not list(out.rglob("*.tmp"))
 
 
 def test_several_processes_write_the_same_bytes(folder, tmp_path):

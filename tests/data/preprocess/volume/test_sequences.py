@@ -38,7 +38,9 @@ def test_sequences(said, sequence):
 
 
 def test_masks_and_what_files_of_one_study_share():
-    assert [is_mask(said) for said in ("x_seg", "W39_1998.09.19_Segm", "lesion_consensus_gt", "brain_mask")] == [True] * 4
+    assert [is_mask(said) for said in ("x_seg", "W39_1998.09.19_Segm", "lesion_consensus_gt", "brain_mask")] == [
+        True
+    ] * 4
     assert not any(is_mask(said) for said in ("flair", "segovia_t1", "maskell-01_t2"))
     assert {without_sequence(f"sub-01_ses-01_{name}") for name in ("FLAIR", "T1w", "T2w")} == {"sub-01-ses-01"}
     assert without_sequence("t2f") == without_sequence("t1n") == ""

@@ -1,4 +1,5 @@
-"""The one path: any make of the same brain gives the same volume; the contract holds; bad studies are one clear line."""
+"""The one path: any make of the same brain gives the same volume; the contract holds; bad studies are one clear
+line."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""The grid: geometry proven on a linear function, which trilinear interpolation keeps exactly; shrinking; the way back."""
+"""The grid: geometry proven on a linear function, which trilinear interpolation keeps exactly; shrinking; the way
+back."""
 
 from __future__ import annotations
 

@@ -163,7 +163,11 @@ def _with_lesions(
         near = np.flatnonzero(_box(points, lesion.centre, lesion.radius_mm * 1.8 + lesion.reach_mm * 1.3 + 12))
         core = coarse.sample(field.core, points[:, near])
         core_share = _ramp(-core, _EDGE_MM["core"]) * tissue[near]
-        rim = (1 - lesion.necrosis) * lesion.radius_mm * np.clip(1 + 0.25 * bare["patches"][near] + 0.1 * bare["texture"][near], 0.4, 1.6)
+        rim = (
+            (1 - lesion.necrosis)
+            * lesion.radius_mm
+            * np.clip(1 + 0.25 * bare["patches"][near] + 0.1 * bare["texture"][near], 0.4, 1.6)
+        )
         within = np.minimum(-core, depth[near] - 1)
         dead = _ramp(within - rim, _EDGE_MM["necrosis"]) * core_share if lesion.necrosis else np.zeros_like(core)
         way = coarse.sample(field.way, points[:, near]) if lesion.reach_mm else np.full_like(core, 99)

@@ -115,8 +115,13 @@ def grow(lesion: Lesion, pushed_mm: float) -> Field:
     away = np.tensordot(turn, away, 1) / np.array(lesion.stretch, np.float32)[:, None, None, None]
     core = np.sqrt((away**2).sum(0))
     core += lesion.rough * radius * _blobs(rng, core.shape, max(0.8 * radius, 7.0)) - radius
+    falx = np.full_like(core, -np.inf)
     if lesion.side in ("left", "right") and lesion.lobe != "brainstem":
-        core = np.maximum(core, grid[0] * (1 if lesion.side == "left" else -1))
+        falx = grid[0] * (1 if lesion.side == "left" else -1)
+    # where fluid, falx or skull leave it no room on one side it grows on the others
+    room = int(0.75 * 4.19 * (radius / MM) ** 3)
+    core -= max(0.0, float(np.partition(np.maximum(core, falx).ravel()[net.place], room)[room]))
+    core = np.maximum(core, falx)
     core = core.astype(np.float32)
     far = np.float32(lesion.reach_mm + _FAR_MM)
     way = np.full(core.size, far, np.float32)

@@ -24,9 +24,7 @@ def write_nifti(path: Path, volume: Array, grid: Grid, pose: Pose) -> bytes:
         affine[axis, 3] = pose.origin_mm[axis] + float(grid.axis_mm(place)[0])
     affine[3, 3] = 1
     values = volume.transpose(2, 1, 0)
-    turn = orientations.ornt_transform(
-        orientations.io_orientation(affine), orientations.axcodes2ornt(tuple(pose.axes))
-    )
+    turn = orientations.ornt_transform(orientations.io_orientation(affine), orientations.axcodes2ornt(tuple(pose.axes)))
     turned = orientations.apply_orientation(values, turn)
     affine = affine @ orientations.inv_ornt_aff(turn, values.shape)
     image = nibabel.Nifti1Image(np.ascontiguousarray(turned), affine)

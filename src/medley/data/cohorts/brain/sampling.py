@@ -107,7 +107,7 @@ def draw_scanner(key: str, rng: np.random.Generator, noise: float, nuisance: flo
     x, y, z = blur.tolist()
     return Scanner(
         key=key,
-        bias=float(rng.uniform(0.05, 0.3) * nuisance),
+        bias=float(rng.uniform(0.03, 0.17) * nuisance),
         noise=float(noise * rng.uniform(0.008, 0.028)),
         blur_mm=(x, y, z),
         gamma=float(np.exp(rng.normal(0, 0.11 * nuisance))),
@@ -132,7 +132,7 @@ def draw_lesions(key: str, rng: np.random.Generator) -> tuple[Lesion, ...]:
 
 
 def _lesion(key: str, rng: np.random.Generator, side: str, lobe: str, size: float) -> Lesion:
-    radius = float(np.clip(np.exp(rng.normal(np.log(12.5), 0.28)) * size, 8.0, 26))
+    radius = float(np.clip(np.exp(rng.normal(np.log(13.5), 0.28)) * size, 8.5, 26))
     radius = min(radius, _MOST_MM.get(lobe, radius))
     oedema, enhances = rng.random() < 0.76, rng.random() < 0.72
     first = size == 1.0

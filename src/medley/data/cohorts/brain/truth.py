@@ -70,9 +70,7 @@ def _volumes(labels: Array, millilitres: float) -> dict[str, float]:
 
 
 def _lesion(drawn: Drawn, mask: Array, pose: Pose, millilitres: float) -> dict[str, Any]:
-    d, h, w = (
-        float(drawn.grid.axis_mm(axis)[index].mean()) for axis, index in enumerate(np.nonzero(mask))
-    )
+    d, h, w = (float(drawn.grid.axis_mm(axis)[index].mean()) for axis, index in enumerate(np.nonzero(mask)))
     centre = [round(value + shift, 1) for value, shift in zip((w, h, d), pose.origin_mm, strict=True)]
     return {
         "side": _sides(drawn.left[mask]),

@@ -1,13 +1,13 @@
 """Where the MNI152 template lies on a brain: a coarse affine, by the outline of its mask.
 
-The template that nilearn brings (ICBM 2009a symmetric, T1, 1 mm, without skull) is laid on so that its brain, and a shell
-of 8 mm around it, explain the mask as well as they can. The measure is the correlation ratio, eta² = 1 - variance within
-classes / variance (Roche et al. 1998). What lies inside, a tumour above all, does not pull it; and it is the same for
-every contrast. What lies inside is asked afterwards: how well do twelve grades of the template's intensity explain the
-volume's? That asks for no linear relation, so it serves T1, T2, PD and FLAIR alike.
+The template that nilearn brings (ICBM 2009a symmetric, T1, 1 mm, without skull) is laid on so that its brain, and a
+shell of 8 mm around it, explain the mask as well as they can. The measure is the correlation ratio, eta² = 1 - variance
+within classes / variance (Roche et al. 1998). What lies inside, a tumour above all, does not pull it; and it is the
+same for every contrast. What lies inside is asked afterwards: how well do twelve grades of the template's intensity
+explain the volume's? That asks for no linear relation, so it serves T1, T2, PD and FLAIR alike.
 
-This is for judging (is it a brain? the right way up?) and for a first mask, at 4 mm; it is no registration to measure by.
-"""
+This is for judging (is it a brain? the right way up?) and for a first mask, at 4 mm; it is no registration to measure
+by."""
 
 from __future__ import annotations
 
@@ -53,10 +53,10 @@ class Template:
 class Fit:
     """How the template lies on a volume.
 
-    `to_subject` leads from MNI mm to the volume's world mm. `outline` is eta² of the mask, less what a stretched template
-    costs; `tissue` is that of the volume by the brain's grades, in means over 8 mm: whether its tissues lie where a brain
-    has them. `turned` is the rotation of the world, of the 24, under which a brain fits best, `turned_outline` how well,
-    and `gain` by how much better than as it lies; the identity and 0 where that is best.
+    `to_subject` leads from MNI mm to the volume's world mm. `outline` is eta² of the mask, less what a stretched
+    template costs; `tissue` is that of the volume by the brain's grades, in means over 8 mm: whether its tissues lie
+    where a brain has them. `turned` is the rotation of the world, of the 24, under which a brain fits best,
+    `turned_outline` how well, and `gain` by how much better than as it lies; the identity and 0 where that is best.
     """
 
     to_subject: np.ndarray
@@ -155,8 +155,9 @@ def outline_fit(brain: np.ndarray, affine: np.ndarray) -> np.ndarray:
 
 
 class _Tissue:
-    """How well the grades of the template's brain explain a volume's, in means over 8 mm, so that the single sulcus does
-    not matter; of tissue alone, from half to 1.7 times the brain's median, so that neither fluid nor most lesions do."""
+    """How well the grades of the template's brain explain a volume's, in means over 8 mm, so that the single sulcus
+    does not matter; of tissue alone, from half to 1.7 times the brain's median, so that neither fluid nor most lesions
+    do."""
 
     def __init__(self, values: np.ndarray, affine: np.ndarray, brain: np.ndarray):
         from scipy.ndimage import uniform_filter
@@ -185,8 +186,8 @@ class _Tissue:
 
 
 def _ranked(values: np.ndarray, foreground: np.ndarray) -> np.ndarray:
-    """Ranks within the foreground, in (0, 1], and 0 outside: a few bright voxels (fluid on T2, fat on T1) no longer hold
-    most of the variance."""
+    """Ranks within the foreground, in (0, 1], and 0 outside: a few bright voxels (fluid on T2, fat on T1) no longer
+    hold most of the variance."""
     cuts = np.quantile(values[foreground], np.linspace(0, 1, 129)[1:])
     return np.where(foreground, (1 + np.searchsorted(cuts, values)).clip(1, 128) / 128, 0).astype(np.float32)
 
@@ -202,12 +203,10 @@ def correlation_ratio(classes: np.ndarray, values: np.ndarray) -> float:
 
 
 class _Search:
-    """A search for the template's place on one coarse mask, the world turned by one of the 24 rotations. It begins where
-    the boxes have one middle, at one scale for all axes."""
+    """A search for the template's place on one coarse mask, the world turned by one of the 24 rotations. It begins
+    where the boxes have one middle, at one scale for all axes."""
 
-    def __init__(
-        self, mask: np.ndarray, affine: np.ndarray, template: Template, turn: np.ndarray, lying: np.ndarray
-    ):
+    def __init__(self, mask: np.ndarray, affine: np.ndarray, template: Template, turn: np.ndarray, lying: np.ndarray):
         self.template, self.turn, self.begin = template, turn, np.zeros(9)
         self._mask, self._to_index = mask, np.linalg.inv(affine)
         low, high = np.percentile(lying @ turn[:3, :3], (0.5, 99.5), axis=0)  # in the patient's own axes

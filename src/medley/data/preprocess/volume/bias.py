@@ -1,7 +1,7 @@
 """N4 bias field correction (Tustison et al. 2010), where it is asked for: by antspyx or SimpleITK, whichever is there.
 
-Off by default: BraTS volumes are not corrected, FLAIR hyperintensity of a whole lobe looks like a bias field, and a step
-that only some sources went through tells them apart. It multiplies; it never resamples.
+Off by default: BraTS volumes are not corrected, FLAIR hyperintensity of a whole lobe looks like a bias field, and a
+step that only some sources went through tells them apart. It multiplies; it never resamples.
 """
 
 from __future__ import annotations
@@ -18,10 +18,16 @@ _SHRINK_TO_MM = 4.0  # the field is smooth: it is fitted on a coarser volume and
 
 def n4_tool() -> str:
     """The package that will do it. Raises MissingExtra where there is none."""
-    for module in ("ants", "SimpleITK"):
-        if find_spec(module) is not None:
-            return {"ants": "antspyx", "SimpleITK": "SimpleITK"}[module]
+    for module, package in (("ants", "antspyx"), ("SimpleITK", "SimpleITK")):
+        if installed(module):
+            return package
     raise MissingExtra("antspyx (or SimpleITK)", "N4 bias field correction", "brain")
+
+
+def installed(module: str) -> bool:
+    """Whether a package is there to be imported; a folder that happens to have its name is none."""
+    spec = find_spec(module)
+    return spec is not None and spec.origin is not None
 
 
 def corrected(values: np.ndarray, affine: np.ndarray, inside: np.ndarray) -> np.ndarray:

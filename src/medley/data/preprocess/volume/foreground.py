@@ -12,12 +12,12 @@ Masks have affines of their own: those that are made here lie on 2 mm, those tha
 from __future__ import annotations
 
 from dataclasses import dataclass
-from importlib.util import find_spec
 
 import numpy as np
 
 from medley.core.errors import UnreadableImage
 from medley.data.preprocess.volume.align import Fit, coarse, mni152
+from medley.data.preprocess.volume.bias import installed
 from medley.data.preprocess.volume.orient import voxel_mm
 from medley.data.preprocess.volume.raw import RawVolume
 
@@ -91,10 +91,8 @@ def head_mask(values: np.ndarray) -> np.ndarray:
 def rough_brain(raw: RawVolume) -> Foreground:
     """Of a volume with its skull on: tissue like that deep in the head, parted from the scalp by the dark skull. Good
     enough to lay the template on; it may hold eyes and muscle, and lacks fluid. Raises UnreadableImage for no head."""
-    from scipy.ndimage import distance_transform_edt
-
     values, affine = coarse(raw.values, raw.affine, MASK_MM)
-    depth = distance_transform_edt(np.pad(head_mask(values), 1))[1:-1, 1:-1, 1:-1] * MASK_MM
+    depth = _depth_mm(values)
     core = depth > _DEEP * depth.max()
     usual = float(np.median(values[core]))
     tissue = (values > _TISSUE * usual) & (values < _FAT * usual) & (depth > _SCALP_MM)
@@ -108,7 +106,7 @@ def brain_by_template(raw: RawVolume, fit: Fit) -> Foreground:
     """The brain of a volume with its skull on, from where the template lies; by antspyx where that is installed."""
     values, affine = coarse(raw.values, raw.affine, MASK_MM)
     prior = _template_on(affine, values.shape, fit, mask=True) > 0.5
-    if find_spec("ants") is not None:
+    if installed("ants"):
         prior = _deformed(values, affine, fit, prior)
         return Foreground(_refined(values, prior), affine, "antspyx")
     return Foreground(_refined(values, prior), affine, "template", (_COARSE_WARNING,))
@@ -125,15 +123,26 @@ def _template_on(affine: np.ndarray, shape: tuple[int, ...], fit: Fit, mask: boo
 
 
 def _refined(values: np.ndarray, prior: np.ndarray) -> np.ndarray:
-    """Within a zone around the prior: tissue that hangs together with the brain's core, closed and filled."""
-    zone, core = _grown(prior, _ZONE_MM), _shrunk(prior, _CORE_MM)
+    """Within a zone around the prior: tissue that hangs together with the brain's core, closed and filled. Of what lies
+    outside the prior, what is near the skin or as bright as fat is scalp."""
+    core = _shrunk(prior, _CORE_MM)
     if not core.any():
         return prior
-    tissue = zone & (values > _TISSUE * np.median(values[core]))
-    parted = _grown(_shrunk(tissue, _OPEN_MM), 0.0)
-    kept = _grown(_touching(parted, core), _OPEN_MM + MASK_MM) & tissue
+    usual = float(np.median(values[core]))
+    scalp = (_depth_mm(values) <= _SCALP_MM) | (values > _FAT * usual)
+    zone = prior | (_grown(prior, _ZONE_MM) & ~_grown(scalp & ~prior, MASK_MM))
+    tissue = zone & (values > _TISSUE * usual)
+    parted = _touching(_shrunk(tissue, _OPEN_MM), core)
+    kept = _grown(parted, _OPEN_MM + MASK_MM) & tissue
     closed = _shrunk(_grown(kept | core, _CLOSE_MM), _CLOSE_MM)
     return _filled(_largest(closed & zone))
+
+
+def _depth_mm(values: np.ndarray) -> np.ndarray:
+    """How deep below the skin each voxel of a volume at `MASK_MM` lies; 0 in the air."""
+    from scipy.ndimage import distance_transform_edt
+
+    return distance_transform_edt(np.pad(head_mask(values), 1))[1:-1, 1:-1, 1:-1] * MASK_MM
 
 
 def _grown(mask: np.ndarray, mm: float) -> np.ndarray:

@@ -16,8 +16,9 @@ import numpy as np
 from medley.core.records import Volume, VolumeGrid
 from medley.data.preprocess.volume.orient import same_place
 
-# The MNI152 brain is 144 (left to right) x 178 x 154 mm, the longest of the real ones 188: 176 x 208 x 176 mm hold either
-# with a centimetre to spare for a head that is tilted. In mm a voxel 2.75 x 1.625 x 1.375; docs/brain_mri.md has more.
+# The MNI152 brain is 144 (left to right) x 178 x 154 mm, the longest of the real ones 188: 176 x 208 x 176 mm hold
+# either with a centimetre to spare for a head that is tilted. In mm a voxel 2.75 x 1.625 x 1.375; docs/brain_mri.md has
+# more.
 DEFAULT_GRID = VolumeGrid((64, 128, 128), (176.0, 208.0, 176.0))
 TINY_GRID = VolumeGrid((32, 64, 64), (176.0, 208.0, 176.0))
 _SLAB = 8  # slices of the model's grid that are worked on at once: bounds the memory

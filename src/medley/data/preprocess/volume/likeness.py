@@ -1,9 +1,9 @@
 """Is it a brain, and the right way up? By how well the MNI152 template, laid on it, fits.
 
-`outline` (how well the template's brain and the shell around it explain the mask) is what a brain has and a knee has not.
-`tissue` (how well the template's grades explain the volume's) is what a brain has and noise in its form has not; it is
-low in T2 and around a large tumour, so alone it only warns. docs/brain_mri.md has the real volumes that the thresholds
-come from. A mirrored brain cannot be told from a brain: nothing here vouches for left and right.
+`outline` (how well the template's brain and the shell around it explain the mask) is what a brain has and a knee has
+not. `tissue` (how well the template's grades explain the volume's) is what a brain has and noise in its form has not;
+it is low in T2 and around a large tumour, so alone it only warns. docs/brain_mri.md has the real volumes that the
+thresholds come from. A mirrored brain cannot be told from a brain: nothing here vouches for left and right.
 """
 
 from __future__ import annotations

@@ -37,8 +37,8 @@ def stem(path: Path | str) -> str:
 
 
 def read_nifti(path: Path | str, labels: bool = False) -> RawVolume:
-    """One 3D volume, or with `labels` a mask or segmentation. Raises UnreadableImage, one line that names the file, what
-    is wrong and what to do."""
+    """One 3D volume, or with `labels` a mask or segmentation. Raises UnreadableImage, one line that names the file,
+    what is wrong and what to do."""
     path = Path(path)
     image = _open(path)
     shape = image.shape
@@ -130,7 +130,7 @@ def _affine(image: Any, path: Path) -> tuple[np.ndarray, tuple[str, ...]]:
 
 
 def write_nifti(path: Path | str, array: np.ndarray, affine: np.ndarray) -> None:
-    """An array on a grid whose affine leads to RAS+ mm, as .nii or .nii.gz by the name; the same array, the same bytes."""
+    """An array on a grid whose affine leads to RAS+ mm, as .nii or .nii.gz by the name; same array, same bytes."""
     import nibabel as nib
 
     array = np.asarray(array)

@@ -39,7 +39,8 @@ def is_mask(said: str) -> bool:
 
 
 def without_sequence(said: str) -> str:
-    """What a name says beside its sequence, plain: `sub-01_ses-01_FLAIR` -> `sub-01-ses-01`. Files of one study share it."""
+    """What a name says beside its sequence, plain: `sub-01_ses-01_FLAIR` -> `sub-01-ses-01`. Files of one study share
+    it."""
     plain = in_words(said)
     for _, pattern in _PATTERNS:
         if found := re.search(rf"(^|-)({pattern})(-|$)", plain):

@@ -1,8 +1,8 @@
 """A folder of DICOM slices, one MR series, -> RawVolume.
 
-Slices are sorted by where they lie (ImagePositionPatient), never by file name or instance number; their distance is that
-of their positions, never SliceThickness or SpacingBetweenSlices. Values are in the modality's own units, without any
-window. A folder that holds more than one series is refused: which one was meant is not ours to guess.
+Slices are sorted by where they lie (ImagePositionPatient), never by file name or instance number; their distance is
+that of their positions, never SliceThickness or SpacingBetweenSlices. Values are in the modality's own units, without
+any window. A folder that holds more than one series is refused: which one was meant is not ours to guess.
 """
 
 from __future__ import annotations

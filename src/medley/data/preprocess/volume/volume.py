@@ -92,9 +92,9 @@ def prepare_volume(
 ) -> tuple[Volume, VolumeRecord]:
     """Sequence -> file (NIfTI, or the folder of a DICOM series) on the grid, and what was done.
 
-    `mask` is a brain mask, `segmentation` one in BraTS labels; both may lie on any grid of the same space. `check` holds
-    the volume against the template; without it stripped volumes load several times as fast, and nothing else changes.
-    Raises UnreadableImage or MedleyError, one line by name.
+    `mask` is a brain mask, `segmentation` one in BraTS labels; both may lie on any grid of the same space. `check`
+    holds the volume against the template; without it stripped volumes load several times as fast, and nothing else
+    changes. Raises UnreadableImage or MedleyError, one line by name.
     """
     raws = _read(files)
     reference = next(iter(raws.values()))
@@ -168,9 +168,7 @@ def _brain(raws: Mapping[str, RawVolume], mask: Path | str | None) -> Foreground
     return fg.stripped_brain(reference)
 
 
-def _by_template(
-    reference: RawVolume, brain: Foreground | None, check: bool
-) -> tuple[Foreground, Likeness | None]:
+def _by_template(reference: RawVolume, brain: Foreground | None, check: bool) -> tuple[Foreground, Likeness | None]:
     """The template laid on the reference: the mask from it where there is none yet, and the verdict where asked."""
     values, affine = coarse(reference.values, reference.affine)
     seen = brain or fg.rough_brain(reference)
