@@ -21,7 +21,7 @@ from medley.data.cohorts.brain.template import Array, Template, load
 from medley.data.cohorts.brain.warp import Grid, Push, grid_of, midline_shift, pull_back, push_of, smooth_noise
 
 NECROSIS, OEDEMA, ENHANCING = 1, 2, 4
-LEAST_ML = {NECROSIS: 0.8, OEDEMA: 1.0}  # below it a part is not drawn at all: nobody would name it
+LEAST_ML = {NECROSIS: 1.0, OEDEMA: 1.0}  # below it a part is not drawn at all: nobody would name it
 _EDGE_MM = {"core": 1.6, "oedema": 4.0, "necrosis": 2.0}
 
 
@@ -163,11 +163,8 @@ def _with_lesions(
         near = np.flatnonzero(_box(points, lesion.centre, lesion.radius_mm * 1.8 + lesion.reach_mm * 1.3 + 12))
         core = coarse.sample(field.core, points[:, near])
         core_share = _ramp(-core, _EDGE_MM["core"]) * tissue[near]
-        rim = (
-            (1 - lesion.necrosis)
-            * lesion.radius_mm
-            * np.clip(1 + 0.25 * bare["patches"][near] + 0.1 * bare["texture"][near], 0.4, 1.6)
-        )
+        uneven = np.clip(1 + 0.25 * bare["patches"][near] + 0.1 * bare["texture"][near], 0.4, 1.6)
+        rim = (1 - lesion.necrosis) * lesion.radius_mm * uneven
         within = np.minimum(-core, depth[near] - 1)
         dead = _ramp(within - rim, _EDGE_MM["necrosis"]) * core_share if lesion.necrosis else np.zeros_like(core)
         way = coarse.sample(field.way, points[:, near]) if lesion.reach_mm else np.full_like(core, 99)

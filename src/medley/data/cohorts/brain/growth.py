@@ -108,7 +108,7 @@ def grow(lesion: Lesion, pushed_mm: float) -> Field:
     net = roads()
     template = net.template
     rng = generator(lesion.key, "shape")
-    radius = max(lesion.radius_mm - 0.75 * pushed_mm, 0.55 * lesion.radius_mm)
+    radius = max(lesion.radius_mm - 0.6 * pushed_mm, 0.6 * lesion.radius_mm)
     grid = template.points()
     away = grid - np.array(lesion.centre, np.float32)[:, None, None, None]
     turn = _random_turn(rng)
@@ -119,7 +119,7 @@ def grow(lesion: Lesion, pushed_mm: float) -> Field:
     if lesion.side in ("left", "right") and lesion.lobe != "brainstem":
         falx = grid[0] * (1 if lesion.side == "left" else -1)
     # where fluid, falx or skull leave it no room on one side it grows on the others
-    room = int(0.75 * 4.19 * (radius / MM) ** 3)
+    room = int(0.9 * 4.19 * (radius / MM) ** 3)
     core -= max(0.0, float(np.partition(np.maximum(core, falx).ravel()[net.place], room)[room]))
     core = np.maximum(core, falx)
     core = core.astype(np.float32)

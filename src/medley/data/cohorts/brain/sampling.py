@@ -29,7 +29,7 @@ _LOBE_SHARE = {
     "cerebellum": 0.05,
     "brainstem": 0.02,
 }
-_MOST_MM = {"insula": 11.0, "deep": 16.0, "cerebellum": 17.0, "brainstem": 10.0}  # radius of a core there
+_MOST_MM = {"insula": 11.5, "deep": 16.0, "cerebellum": 17.0, "brainstem": 10.5}  # radius of a core there
 # where one that grows through the corpus callosum begins: genu, body, splenium
 _CALLOSAL = ((0.0, 27.0, 9.0), (0.0, 4.0, 25.0), (0.0, -38.0, 14.0))
 
@@ -79,9 +79,9 @@ def draw_anatomy(key: str, visit: int, nuisance: float) -> Anatomy:
         sex=sex,
         age_years=age_years + visit,
         scale=(x, y, min(z, 1.06)),
-        ventricle_mm=float(np.clip(0.3 + 1.3 * max(old, -0.5) + rng.normal(0, 0.7 * nuisance), -0.9, 4.0)),
+        ventricle_mm=float(np.clip(0.3 + 1.3 * max(old, -0.5) + rng.normal(0, 0.9 * nuisance), -0.9, 4.0)),
         asymmetry_mm=float(rng.normal(0, 0.3 * nuisance)),
-        atrophy=float(np.clip(0.15 + 0.5 * old + rng.normal(0, 0.2), 0, 1)),
+        atrophy=float(np.clip(0.15 + 0.5 * old + rng.normal(0, 0.3), 0, 1)),
         hyperintensity=float(np.clip(0.08 + 0.5 * old + rng.gamma(1.0, 0.15 * nuisance), 0, 1)),
     )
 
@@ -107,12 +107,12 @@ def draw_scanner(key: str, rng: np.random.Generator, noise: float, nuisance: flo
     x, y, z = blur.tolist()
     return Scanner(
         key=key,
-        bias=float(rng.uniform(0.03, 0.17) * nuisance),
+        bias=float(rng.uniform(0.03, 0.15) * nuisance),
         noise=float(noise * rng.uniform(0.008, 0.028)),
         blur_mm=(x, y, z),
-        gamma=float(np.exp(rng.normal(0, 0.11 * nuisance))),
+        gamma=float(np.exp(rng.normal(0, 0.15 * nuisance))),
         gain=float(np.exp(rng.uniform(np.log(250), np.log(3000)))),
-        contrast=float(np.clip(rng.normal(1, 0.25 * nuisance), 0.4, 1.6)),
+        contrast=float(np.clip(rng.normal(1, 0.4 * nuisance), 0.2, 1.9)),
         strip_mm=float(rng.normal(-0.3, 0.7)),
     )
 
@@ -133,11 +133,12 @@ def draw_lesions(key: str, rng: np.random.Generator) -> tuple[Lesion, ...]:
 
 def _lesion(key: str, rng: np.random.Generator, side: str, lobe: str, size: float) -> Lesion:
     radius = float(np.clip(np.exp(rng.normal(np.log(13.5), 0.28)) * size, 8.5, 26))
-    radius = min(radius, _MOST_MM.get(lobe, radius))
     oedema, enhances = rng.random() < 0.76, rng.random() < 0.72
+    radius = max(radius, 8.5 if oedema else 10.5)  # without oedema there must be more of it to be seen
+    radius = min(radius, _MOST_MM.get(lobe, radius))
     first = size == 1.0
     pushes = first and rng.random() < np.clip((radius - 3) / 16, 0.25, 0.8)
-    shifts = pushes and lobe not in ("cerebellum", "brainstem") and radius > 11 and rng.random() < 0.7
+    shifts = pushes and lobe not in ("cerebellum", "brainstem") and radius > 11 and rng.random() < 0.85
     stretch = np.exp(rng.normal(0, 0.16, 3))
     stretch /= np.prod(stretch) ** (1 / 3)
     x, y, z = stretch.tolist()
@@ -150,7 +151,7 @@ def _lesion(key: str, rng: np.random.Generator, side: str, lobe: str, size: floa
         stretch=(x, y, z),
         rough=float(rng.uniform(0.08, 0.26)),
         reach_mm=float(np.clip(np.exp(rng.normal(np.log(10), 0.35)), 6, 22)) if oedema else 0.0,
-        necrosis=float(rng.uniform(0.6, 0.85)) if radius > 10 and rng.random() < 0.6 else 0.0,
+        necrosis=float(rng.uniform(0.65, 0.85)) if radius > 10.6 and rng.random() < 0.65 else 0.0,
         enhances=bool(enhances or not oedema),
         push_mm=float(rng.uniform(4.5, 9)) if pushes else 0.0,
         shift_mm=float(rng.uniform(6, 14)) if shifts else 0.0,
@@ -159,7 +160,7 @@ def _lesion(key: str, rng: np.random.Generator, side: str, lobe: str, size: floa
 
 def _callosal(key: str, rng: np.random.Generator) -> Lesion:
     lesion = _lesion(key, rng, "left", "deep", 1.0)
-    x, y, z = _CALLOSAL[int(rng.choice(3, p=[0.5, 0.2, 0.3]))]
+    _, y, z = _CALLOSAL[int(rng.choice(3, p=[0.5, 0.2, 0.3]))]
     return replace(
         lesion,
         side="midline",

@@ -39,7 +39,7 @@ PERCENTILES = (0.5, 99.5)
 _INSIDE_SHARE = 0.5  # of a voxel of the grid that must lie in the brain mask
 _CUT_SHARE = 0.01  # of the brain that may lie outside the field of view, or of another sequence, without a warning
 _ELSEWHERE_SHARE = 0.5  # of the brain that lies outside another sequence's grid: an error
-_SHIFTED_DICE, _APART_DICE = 0.80, 0.55  # of the heads of two sequences: below a warning, an error
+_SHIFTED_DICE, _APART_DICE = 0.90, 0.60  # of the heads of two sequences: below a warning, an error
 
 
 @dataclass(frozen=True)
