@@ -59,7 +59,7 @@ def test_every_volume_goes_through_and_is_taken_for_a_brain(brains):
         source = read_source(path).values
         brain = back > 0
         assert brain.shape == source.shape
-        assert np.corrcoef(back[brain], source[brain])[0, 1] > 0.7, path  # what went there came from there
+        assert np.corrcoef(back[brain], source[brain])[0, 1] > 0.55, path  # what went there came from there, at 5 mm
 
 
 def test_studies_are_found_as_they_lie(brains):

@@ -102,4 +102,6 @@ def sides_in(volume: Volume) -> str | None:
     """The side of a volume's `lesion` region, None where it has none. Raises MedleyError where that is not known."""
     if "lesion" not in volume.regions:
         raise MedleyError("this volume does not know where its lesion lies")
-    return sides_of(volume.regions["lesion"], volume.affine, find_midplane(volume.voxels.any(0), volume.affine))
+    return sides_of(
+        volume.regions["lesion"], volume.affine, find_midplane(np.asarray(volume.voxels.any(0)), volume.affine)
+    )

@@ -274,6 +274,7 @@ def build_vision3d(
     config = AutoConfig.for_model(**spec.config)
     config.vision_use_head = pool
     pretrained = pretrained and spec.name is not None
+    backbone: Any
     if pretrained:
         assert spec.name is not None
         backbone = load_backbone("vision", spec.name, config=config)

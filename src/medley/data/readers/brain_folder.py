@@ -105,8 +105,8 @@ def read(
                 source=root.resolve().name,
             )
         )
-    known = dict.fromkeys(BRAIN_LABELS) | dict.fromkeys(label_columns)
-    return reading(cases, tuple(known), remarks)
+    listed = dict.fromkeys([*BRAIN_LABELS, *label_columns])
+    return reading(cases, tuple(listed), remarks)
 
 
 def _match(header: Sequence[str], columns: Mapping[str, str], table: Path) -> dict[str, str]:

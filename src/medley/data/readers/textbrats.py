@@ -11,7 +11,7 @@ from typing import Any
 from medley.core.errors import MedleyError, UnreadableImage
 from medley.core.files import read_json
 from medley.core.labels import BRAIN_LABELS
-from medley.core.records import Case, ImageRef
+from medley.core.records import SEQUENCES, Case, ImageRef
 from medley.data.preprocess.volume.nifti import is_nifti, stem
 from medley.data.preprocess.volume.sequences import UNKNOWN, is_mask, sequence_of
 from medley.data.readers.lesions import labels_of, plain_report, reading, truth_of_segmentation
@@ -110,7 +110,7 @@ def _files(folder: Path, remarks: Remarks) -> tuple[dict[str, Path], Path | None
             images[name] = path
     if len(masks) > 1:
         remarks.count("two segmentations, none is taken", str(folder), "study")
-    ordered = {name: images[name] for name in ("flair", "t1", "t1c", "t2") if name in images}
+    ordered: dict[str, Path] = {name: images[name] for name in SEQUENCES if name in images}
     return ordered, masks[0] if len(masks) == 1 else None
 
 

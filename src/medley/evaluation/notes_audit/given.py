@@ -42,8 +42,8 @@ def film_thumbnails(
     first_film: Callable[[Case], np.ndarray | None],
     tick: Callable[[str, int, int], None] | None = None,
 ) -> dict[str, np.ndarray]:
-    """case_id -> the first film (uint8 [px, px]) in 32x32, as `floors.thumbnails` has it; empty where no rule writes the
-    notes, since check 4 cannot be made then. A film that is None or smaller than that is left out."""
+    """case_id -> the first film (uint8 [px, px]) in 32x32, as `floors.thumbnails` has it; empty where no rule writes
+    the notes, since check 4 cannot be made then. A film that is None or smaller than that is left out."""
     if subject.regenerate is None:
         return {}
     found, chosen = {}, subject.sample(MOST_FILMS)

@@ -110,7 +110,7 @@ def grow(lesion: Lesion, pushed_mm: float) -> Field:
     rng = generator(lesion.key, "shape")
     radius = max(lesion.radius_mm - 0.6 * pushed_mm, 0.6 * lesion.radius_mm)
     grid = template.points()
-    away = grid - np.array(lesion.centre, np.float32)[:, None, None, None]
+    away: Array = grid - np.array(lesion.centre, np.float32)[:, None, None, None]
     turn = _random_turn(rng)
     away = np.tensordot(turn, away, 1) / np.array(lesion.stretch, np.float32)[:, None, None, None]
     core = np.sqrt((away**2).sum(0))

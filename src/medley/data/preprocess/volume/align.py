@@ -217,7 +217,7 @@ class _Search:
         """MNI mm -> world mm at a place of the search: (shift, turn, log scale) in `_UNITS`."""
         shift, angles, stretch = np.split(place * _UNITS, 3)
         out = np.eye(4)
-        out[:3, :3] = self.turn[:3, :3] @ _rotation(angles) @ np.diag(self._scale * np.exp(stretch))
+        out[:3, :3] = self.turn[:3, :3] @ _rotation(angles.tolist()) @ np.diag(self._scale * np.exp(stretch))
         out[:3, 3] = self._centre + shift - out[:3, :3] @ self.template.centre_mm
         return out
 

@@ -121,7 +121,7 @@ def _affine(image: Any, path: Path) -> tuple[np.ndarray, tuple[str, ...]]:
         cure = "set its sform from the original (DICOM), never by guess: which side is left hangs on it"
         raise UnreadableImage(f"{path} says no orientation (sform and qform codes are 0); {cure}")
     affine = np.asarray(sform if sform_code else qform, float)
-    warnings = ()
+    warnings: tuple[str, ...] = ()
     if sform_code and qform_code and np.isfinite(affine).all() and abs(np.linalg.det(affine[:3, :3])) > 1e-9:
         by_sform, by_qform = axis_codes(affine), axis_codes(np.asarray(qform, float))
         if by_sform != by_qform:

@@ -73,7 +73,7 @@ def _headers(folder: Path, most: int | None = None) -> tuple[list[tuple[Path, An
     import pydicom
     from pydicom.errors import InvalidDicomError
 
-    found, others = [], 0
+    found, others = list[tuple[Path, Any]](), 0
     for path in sorted(folder.iterdir()):
         if most is not None and len(found) >= most:
             break
