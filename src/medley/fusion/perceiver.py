@@ -59,7 +59,8 @@ class LatentAttention(nn.Module):
 
 
 class PerceiverResampler(nn.Module):
-    """K learned latents through some layers; patches are told where they are, by a learned table or a fixed code."""
+    """K learned latents through some layers; patches are told where they are by a fixed code, or a table that begins as
+    that code: from a faint one latents are slow to learn where to look."""
 
     def __init__(self, dim: int, heads: int, layers: int, tokens: int, grid: Grid, positions: Positions = "learned"):
         super().__init__()
@@ -69,7 +70,7 @@ class PerceiverResampler(nn.Module):
         self.latents_token = nn.Parameter(torch.randn(tokens, dim) * 0.02)
         code_PC = sincos_3d(grid, dim)
         if positions == "learned":
-            self.position_embed_PC = nn.Parameter(0.02 * torch.randn(len(code_PC), dim))
+            self.position_embed_PC = nn.Parameter(code_PC)
         else:
             self.register_buffer("position_embed_PC", code_PC, persistent=False)
         self.layers = nn.ModuleList(LatentAttention(dim, heads) for _ in range(layers))

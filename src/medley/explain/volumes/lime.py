@@ -6,8 +6,9 @@ are drawn in a design that reaches the same weights with fewer of them (`designs
 chosen (`baselines`) and the background is no feature; and it goes on until the ranking is stable, not for 100 rows:
 
     Two streams of rows are drawn independently. After each block, weights are fitted to either stream alone, and the
-    ranking is stable when Kendall's tau of the two is at least `stable`, for every target. What is returned is fitted
-    to both, so it is steadier than the two that agreed.
+    ranking is stable when Kendall's tau of the two is at least `stable`, for every target. It is the tau of the ten
+    supervoxels that weigh most (`top`): most of a brain does nothing to the answer, and the order of what does nothing
+    is never stable. What is returned is fitted to both streams, so it is steadier than the two that agreed.
 
 A weight is the mean change of the answer when that supervoxel is shown and not hidden, over all ways to hide the
 others. There is no kernel by default: LIME's differs between rows only by the number shown, which is about half in all.
@@ -30,6 +31,7 @@ from medley.explain.volumes.supervoxels import painted
 from medley.explain.volumes.surrogate import Rows, fit, joined, nearness, r_squared, standard_errors
 
 STABLE = 0.9  # Kendall's tau
+TOP = 10  # supervoxels whose order must be stable
 MOST = 4096  # rows
 BATCH = 16
 RIDGE = 1e-4
@@ -86,14 +88,14 @@ def explain_targets(
     kernel_width: float | None = None,
     ridge: float = RIDGE,
     stable: float = STABLE,
-    top: int | None = None,
+    top: int | None = TOP,
     most: int = MOST,
     progress: Progress | None = None,
 ) -> list[Explanation]:
     """One explanation a target of a volume [S, D, H, W], by supervoxels 1 to F of `pieces_DHW` (0 is background).
 
     `baseline` [S, D, H, W] is shown where a supervoxel is hidden. `key` names the study: the rows belong to (seed,
-    key). `top` ranks only that many supervoxels, those with the greatest weights either way; by default all. At most
+    key). `top` ranks only that many supervoxels, those with the greatest weights either way; None ranks all. At most
     `most` rows are drawn, but two blocks at least. The volume's dtype and device are kept. Raises MedleyError where an
     answer is not finite, and where volume, pieces and baseline do not fit.
     """
@@ -139,7 +141,7 @@ def explain_targets(
     ]
 
 
-def agreement(one_FK: np.ndarray, other_FK: np.ndarray, both_FK: np.ndarray, top: int | None = None) -> np.ndarray:
+def agreement(one_FK: np.ndarray, other_FK: np.ndarray, both_FK: np.ndarray, top: int | None = TOP) -> np.ndarray:
     """[K]: Kendall's tau (b) of two rankings of the supervoxels, or of the `top` of them by the size of their weights
     in both together; nan where a ranking is none, all its weights being equal."""
     from scipy.stats import kendalltau
