@@ -217,7 +217,7 @@ def test_what_cannot_be_asked(bare, save):
 def test_n4_without_its_package_names_the_extra(bare, save, monkeypatch):
     from medley.data.preprocess.volume import bias
 
-    monkeypatch.setattr(bias, "find_spec", lambda name: None)
+    monkeypatch.setattr(bias, "installed", lambda name: False)
     with pytest.raises(MissingExtra, match=r"medley\[brain\]"):
         load_volume({"t1": save("a.nii.gz", bare.values, bare.affine)}, TINY_GRID, n4=True)
 
@@ -227,3 +227,18 @@ def test_a_small_field_of_view_says_what_it_cuts(bare, save):
     _, record = prepare_volume({"t1": save("a.nii.gz", bare.values, bare.affine)}, grid, **FAST)
     assert record.outside_fov > 0.2
     assert any("outside the field of view" in said for said in record.warnings)
+
+
+@pytest.mark.parametrize("package", ["ants", "SimpleITK"])
+def test_n4_takes_a_shading_away(bare, package, monkeypatch):
+    from medley.data.preprocess.volume import bias
+
+    pytest.importorskip(package)
+    monkeypatch.setattr(bias, "installed", lambda name: name == package)
+    across = np.linspace(-1, 1, bare.values.shape[0])[:, None, None] * np.ones(bare.values.shape)
+    shaded = (bare.values * np.exp(0.4 * across)).astype(np.float32)
+
+    def slope(values) -> float:
+        return float(np.polyfit(across[bare.brain], np.log(values[bare.brain].clip(1)), 1)[0])
+
+    assert abs(slope(bias.corrected(shaded, bare.affine, bare.brain)) - slope(bare.values)) < 0.1 < slope(shaded) - 0.2

@@ -75,7 +75,7 @@ def roads() -> Roads:
         a, b = number[inner].ravel(), number[outer].ravel()
         both = (a >= 0) & (b >= 0)
         a, b = a[both], b[both]
-        crosses = points[0, a] * points[0, b] < 0
+        crosses = np.sign(points[0, a]) != np.sign(points[0, b])  # what lies in the midline is of neither side
         fibres = (np.minimum(white[a], white[b]) > _CALLOSUM) | (stem[a] & stem[b]) | (below[a] & below[b])
         tentorium = (below[a] != below[b]) & ~(stem[a] | stem[b])
         free = (~crosses | fibres) & ~tentorium
@@ -133,7 +133,9 @@ def grow(lesion: Lesion, pushed_mm: float) -> Field:
         way[net.place] = np.minimum(reached, far)
         way = way.reshape(core.shape)
         filled = ndimage.minimum_filter(way, 3) + np.float32(0.6 * MM / _GREY_SPEED)
-        way = np.where(way < far, way, np.minimum(filled, far))
+        bare = np.ones(core.size, bool)
+        bare[net.place] = False  # what is no tissue takes its neighbours' way, so that edges are smooth; the falx holds
+        way = np.where((way < far) | ~bare.reshape(core.shape), way, np.minimum(filled, far))
         way = ndimage.gaussian_filter(way, 0.5)
         way += np.float32(0.16 * lesion.reach_mm) * _blobs(rng, core.shape, 11.0)
     return Field(lesion, core, way.reshape(core.shape).astype(np.float32))

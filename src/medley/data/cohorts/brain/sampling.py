@@ -107,7 +107,7 @@ def draw_scanner(key: str, rng: np.random.Generator, noise: float, nuisance: flo
     x, y, z = blur.tolist()
     return Scanner(
         key=key,
-        bias=float(rng.uniform(0.03, 0.15) * nuisance),
+        bias=float(rng.uniform(0.04, 0.17) * nuisance),
         noise=float(noise * rng.uniform(0.008, 0.028)),
         blur_mm=(x, y, z),
         gamma=float(np.exp(rng.normal(0, 0.15 * nuisance))),
@@ -132,7 +132,7 @@ def draw_lesions(key: str, rng: np.random.Generator) -> tuple[Lesion, ...]:
 
 
 def _lesion(key: str, rng: np.random.Generator, side: str, lobe: str, size: float) -> Lesion:
-    radius = float(np.clip(np.exp(rng.normal(np.log(13.5), 0.28)) * size, 8.5, 26))
+    radius = float(np.clip(np.exp(rng.normal(np.log(13), 0.25)) * size, 8.5, 24))
     oedema, enhances = rng.random() < 0.76, rng.random() < 0.72
     radius = max(radius, 8.5 if oedema else 10.5)  # without oedema there must be more of it to be seen
     radius = min(radius, _MOST_MM.get(lobe, radius))
@@ -150,7 +150,7 @@ def _lesion(key: str, rng: np.random.Generator, side: str, lobe: str, size: floa
         radius_mm=radius,
         stretch=(x, y, z),
         rough=float(rng.uniform(0.08, 0.26)),
-        reach_mm=float(np.clip(np.exp(rng.normal(np.log(10), 0.35)), 6, 22)) if oedema else 0.0,
+        reach_mm=float(np.clip(np.exp(rng.normal(np.log(10), 0.3)), 6, 20)) if oedema else 0.0,
         necrosis=float(rng.uniform(0.65, 0.85)) if radius > 10.6 and rng.random() < 0.65 else 0.0,
         enhances=bool(enhances or not oedema),
         push_mm=float(rng.uniform(4.5, 9)) if pushes else 0.0,

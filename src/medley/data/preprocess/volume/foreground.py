@@ -3,8 +3,8 @@
 given      a mask file
 stripped   the background is one value and what is left has the size of a brain: it was stripped before
 antspyx    where the extra `[brain]` is installed: the template, laid on by `align`, deformed onto the volume (SyN)
-template   else: the template's brain, laid on a rough mask, and within 8 mm of it what is as bright as tissue and hangs
-           together. Coarse: it may keep dura or lose cortex, so it comes with a warning
+template   else: the template's brain, laid on a rough mask, and within 5 mm of it what is as bright as tissue, hangs
+           together and is no scalp. Coarse: it may keep dura or lose cortex, so it comes with a warning
 
 Masks have affines of their own: those that are made here lie on 2 mm, those that are found on the source's grid.
 """
@@ -50,6 +50,12 @@ class Foreground:
     @property
     def millilitres(self) -> float:
         return float(self.mask.sum() * np.prod(voxel_mm(self.affine)) / 1000)
+
+    def points(self) -> np.ndarray:
+        """World mm of the mask's voxels [P, 3], some 100,000 of them at most."""
+        index = np.argwhere(self.mask)
+        index = index[:: max(1, len(index) // 100_000)]
+        return index @ self.affine[:3, :3].T + self.affine[:3, 3]
 
 
 def given_mask(mask: RawVolume) -> Foreground:

@@ -33,13 +33,12 @@ from medley.data.preprocess.volume.raw import RawVolume
 from medley.data.preprocess.volume.segmentation import regions_of
 from medley.data.preprocess.volume.sequences import UNKNOWN
 from medley.data.preprocess.volume.series import read_series
+from medley.data.preprocess.volume.together import check_together
 
 PREPROCESSING_VERSION = 1
 PERCENTILES = (0.5, 99.5)
 _INSIDE_SHARE = 0.5  # of a voxel of the grid that must lie in the brain mask
-_CUT_SHARE = 0.01  # of the brain that may lie outside the field of view, or of another sequence, without a warning
-_ELSEWHERE_SHARE = 0.5  # of the brain that lies outside another sequence's grid: an error
-_SHIFTED_DICE, _APART_DICE = 0.90, 0.60  # of the heads of two sequences: below a warning, an error
+_CUT_SHARE = 0.01  # of the brain that may lie outside the field of view without a warning
 
 
 @dataclass(frozen=True)
@@ -106,7 +105,7 @@ def prepare_volume(
         brain, likeness = _by_template(reference, brain, check)
     warnings = [f"{raw.path.name}: {said}" for raw in raws.values() for said in raw.warnings]
     warnings += [*brain.warnings, *(likeness.warnings if likeness else ())]
-    warnings += _together(raws, brain)
+    warnings += check_together(list(raws.values()), brain)
     at, outside = _place(grid, reference, brain)
     if outside > _CUT_SHARE:
         warnings.append(f"{outside:.0%} of the brain lie outside the field of view")
@@ -180,43 +179,9 @@ def _by_template(reference: RawVolume, brain: Foreground | None, check: bool) ->
     return brain or fg.brain_by_template(reference, fit), likeness
 
 
-def _together(raws: Mapping[str, RawVolume], brain: Foreground) -> list[str]:
-    """Do the sequences lie in one space? Warnings where they cut the brain or differ; an error where they cannot."""
-    reference, *others = raws.values()
-    if not others:
-        return []
-    warnings = []
-    lying = _points(brain)
-    values, affine = coarse(reference.values, reference.affine)
-    head = fg.head_mask(values)
-    for raw in others:
-        index = (np.linalg.inv(raw.affine) @ np.c_[lying, np.ones(len(lying))].T)[:3]
-        size = np.array(raw.values.shape)[:, None]
-        missing = 1 - float(((index >= -0.5) & (index <= size - 0.5)).all(0).mean())
-        other = fg.head_mask(resample(raw.values, raw.affine, affine, values.shape))
-        dice = float(2 * (head & other).sum() / max(1, head.sum() + other.sum()))
-        pair = f"{raw.path.name} and {reference.path.name}"
-        if missing > _ELSEWHERE_SHARE or dice < _APART_DICE:
-            why = f"{missing:.0%} of the brain lie outside the first" if missing > _ELSEWHERE_SHARE else ""
-            why = why or f"the heads in them overlap by {dice:.2f} only"
-            raise UnreadableImage(f"{raw.path}: {pair} do not lie in one space: {why}; co-register them first")
-        if missing > _CUT_SHARE:
-            warnings.append(f"{raw.path.name} lacks {missing:.0%} of the brain, which are dark there")
-        if dice < _SHIFTED_DICE:
-            warnings.append(f"the heads in {pair} overlap by {dice:.2f} only: are they co-registered?")
-    return warnings
-
-
-def _points(brain: Foreground) -> np.ndarray:
-    """World mm of the mask's voxels, at most some 100,000 of them."""
-    index = np.argwhere(brain.mask)
-    index = index[:: max(1, len(index) // 100_000)]
-    return index @ brain.affine[:3, :3].T + brain.affine[:3, 3]
-
-
 def _place(grid: VolumeGrid, reference: RawVolume, brain: Foreground) -> tuple[np.ndarray, float]:
     """The grid's affine, centred on the brain's box without its outermost 0.5 %, and the share of the brain outside."""
-    lying = _points(brain)
+    lying = brain.points()
     if lies_on(grid, reference.values.shape, reference.affine):
         centre = (reference.affine @ [*(np.array(reference.values.shape) - 1) / 2, 1])[:3]
     else:
