@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from medley.core.records import Volume, VolumeGrid
+from medley.data.preprocess.volume import grid as module
 from medley.data.preprocess.volume.grid import (
     DEFAULT_GRID,
     as_ras,
@@ -74,9 +75,13 @@ def test_a_voxel_at_the_edge_is_the_mean_of_what_lies_inside():
     inside[:, :, :23] = True
     values[~inside] = 1000  # scalp
     at = grid_affine(VolumeGrid((10, 10, 10), (40.0, 40.0, 40.0)), (19.5, 19.5, 19.5))
-    found = resample_inside(values, np.eye(4), inside, np.eye(4), at, (10, 10, 10))
     share = resample(inside.astype(np.float32), np.eye(4), at, (10, 10, 10))
     assert 0 < share[5].mean() < 1
+    found = resample_inside(values, np.eye(4), inside, np.eye(4), at, share)
+    assert found[:6] == pytest.approx(10)  # to the last voxel
+    assert found[7:] == pytest.approx(0)
+    other = np.diag([2.0, 2.0, 1.0, 1.0])  # the mask on a grid of its own
+    found = resample_inside(values, np.eye(4), inside[::2, ::2], other, at, share)
     assert found[:5] == pytest.approx(10)
     assert (found[5] < 300).all()  # a plain mean would be near 500
     assert found[7:] == pytest.approx(0)
@@ -129,3 +134,21 @@ def test_axes_are_named_whatever_their_order():
     assert len(turns) == 24
     assert np.array_equal(turns[0], np.eye(4))
     assert len({turn.tobytes() for turn in turns}) == 24
+
+
+@pytest.mark.parametrize("turn", [((0, 1, 2), (1, 1, 1)), ((2, 0, 1), (-1, 1, -1)), ((1, 2, 0), (1, -1, -1))])
+def test_straight_axes_are_quicker_and_no_different(turn):
+    """One axis after the other gives what all at once does, also at the edges of the source."""
+    affine, shape = np.zeros((4, 4)), (14, 15, 16)
+    affine[3, 3] = 1
+    for column, (row, sign, mm) in enumerate(zip(*turn, (0.9, 1.7, 3.1), strict=True)):
+        affine[row, column] = sign * mm
+    values = np.random.default_rng(0).random((40, 30, 17)).astype(np.float32)
+    affine[:3, 3] = -(affine[:3, :3] @ ((np.array(values.shape) - 1) / 2))
+    path = np.linalg.inv(affine) @ grid_affine(VolumeGrid(shape, (62.0, 61.0, 48.0)), (1.3, -0.7, 2.1))
+    finer = module._finer(path)
+    at_once = np.concatenate([module._mean(fine, finer) for _, fine in module._slabs(values, path, finer, shape)])
+    assert module._axes(path, shape) is not None
+    assert module._sampled(values, path, shape) == pytest.approx(at_once, abs=1e-4)
+    path[:3, :3] += 0.01
+    assert module._axes(path, shape) is None

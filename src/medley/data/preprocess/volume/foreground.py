@@ -18,6 +18,7 @@ import numpy as np
 from medley.core.errors import UnreadableImage
 from medley.data.preprocess.volume.align import Fit, coarse, mni152
 from medley.data.preprocess.volume.bias import installed
+from medley.data.preprocess.volume.grid import box_of
 from medley.data.preprocess.volume.orient import voxel_mm
 from medley.data.preprocess.volume.raw import RawVolume
 
@@ -73,7 +74,7 @@ def stripped_brain(raw: RawVolume) -> Foreground | None:
         return None
     span = float(np.abs(np.percentile(raw.values, (0.1, 99.9)) - background).max())
     inside = np.abs(raw.values - background) > _FAINT * span
-    box = _box(inside)
+    box = box_of(inside)
     inside[box] = _filled(_largest(inside[box]))
     found = Foreground(inside, raw.affine, "stripped")
     return found if BRAIN_ML[0] <= found.millilitres <= BRAIN_ML[1] else None
@@ -181,15 +182,6 @@ def _largest(mask: np.ndarray) -> np.ndarray:
     sizes = np.bincount(pieces.ravel())
     sizes[0] = 0
     return pieces == np.argmax(sizes)
-
-
-def _box(mask: np.ndarray) -> tuple[slice, ...]:
-    """What holds all of a mask: half of a volume is air."""
-    out = []
-    for axis in range(3):
-        used = np.flatnonzero(mask.any(tuple(other for other in range(3) if other != axis)))
-        out.append(slice(int(used[0]), int(used[-1]) + 1) if len(used) else slice(0, 0))
-    return tuple(out)
 
 
 def _filled(mask: np.ndarray) -> np.ndarray:

@@ -9,7 +9,7 @@ Shapes: X, Y, Z the source's own axes; D, H, W the model's (z, y, x of the patie
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
@@ -22,6 +22,8 @@ from medley.data.preprocess.volume.orient import same_place
 DEFAULT_GRID = VolumeGrid((64, 128, 128), (176.0, 208.0, 176.0))
 TINY_GRID = VolumeGrid((32, 64, 64), (176.0, 208.0, 176.0))
 _SLAB = 8  # slices of the model's grid that are worked on at once: bounds the memory
+_LEAST_SHARE = 1e-3  # of a voxel inside: less is nothing
+_STRAIGHT = 0.01  # voxels of the source: an axis that strays less runs straight
 _TOLERANCE = 0.02  # by which a step may exceed a source voxel before it is halved
 
 
@@ -49,12 +51,7 @@ def lies_on(grid: VolumeGrid, shape: Sequence[int], affine: np.ndarray) -> bool:
 
 def resample(values: np.ndarray, affine: np.ndarray, to: np.ndarray, shape: tuple[int, int, int]) -> np.ndarray:
     """float32 [D, H, W]: the values of [X, Y, Z] on the grid of the affine `to`; 0 where the source does not reach."""
-    path = np.linalg.inv(affine) @ to
-    finer = _finer(path)
-    out = np.empty(shape, np.float32)
-    for start, fine in _slabs(values, path, finer, shape):
-        out[start : start + fine.shape[0] // finer[0]] = _mean(fine, finer)
-    return out
+    return _sampled(values, np.linalg.inv(affine) @ to, shape)
 
 
 def resample_inside(
@@ -63,24 +60,80 @@ def resample_inside(
     inside: np.ndarray,
     inside_affine: np.ndarray,
     to: np.ndarray,
-    shape: tuple[int, int, int],
+    share: np.ndarray,
 ) -> np.ndarray:
     """As `resample`, but each voxel is the mean of what of it lies `inside`: the edge of the brain is neither darkened
-    by the air beside it nor brightened by the scalp. 0 where nothing does."""
-    path, mask_path = np.linalg.inv(affine) @ to, np.linalg.inv(inside_affine) @ to
-    one_grid = inside.shape == values.shape and same_place(affine, inside_affine)
-    if one_grid:  # nothing from outside reaches a sample
-        values = values * inside
-    finer = _finer(path)
-    out = np.zeros(shape, np.float32)
-    slabs = zip(
-        _slabs(values, path, finer, shape), _slabs(inside.astype(np.float32), mask_path, finer, shape), strict=True
-    )
-    for (start, fine), (_, weight) in slabs:
-        share = _mean(weight, finer)
-        total = _mean(fine if one_grid else fine * weight, finer)
-        out[start : start + share.shape[0]] = np.divide(total, share, out=np.zeros_like(total), where=share > 1e-3)
+    by the air beside it nor brightened by the scalp. `share` is `inside` on the grid, by `resample`; 0 where it is."""
+    out = np.zeros(share.shape, np.float32)
+    box = box_of(share > 0)
+    begin = np.eye(4)
+    begin[:3, 3] = [side.start for side in box]
+    path, mask_path = np.linalg.inv(affine) @ to @ begin, np.linalg.inv(inside_affine) @ to @ begin
+    finer, some = _finer(path), out[box]
+    if inside.shape == values.shape and same_place(affine, inside_affine):
+        some[:] = _sampled(values * inside, path, some.shape)  # nothing from outside reaches these samples,
+        return np.divide(out, share, out=out, where=share > _LEAST_SHARE)  # and the share is theirs
+    fines = _slabs(values, path, finer, some.shape)
+    weights = _slabs(inside.astype(np.float32), mask_path, finer, some.shape)
+    for (start, fine), (_, weight) in zip(fines, weights, strict=True):
+        weighed, total = _mean(weight, finer), _mean(fine * weight, finer)
+        np.divide(total, weighed, out=some[start : start + len(total)], where=weighed > _LEAST_SHARE)
     return out
+
+
+def box_of(mask: np.ndarray) -> tuple[slice, slice, slice]:
+    """What holds all of a mask: half of a volume is air."""
+    out = []
+    for axis in range(3):
+        used = np.flatnonzero(mask.any(tuple(other for other in range(3) if other != axis)))
+        out.append(slice(int(used[0]), int(used[-1]) + 1) if len(used) else slice(0, 0))
+    return out[0], out[1], out[2]
+
+
+def _sampled(values: np.ndarray, path: np.ndarray, shape: Sequence[int]) -> np.ndarray:
+    """The means of samples on a grid, from whose indices `path` leads to those of the values."""
+    finer, axes = _finer(path), _axes(path, shape)
+    if axes is not None:
+        return _by_axis(values, path, finer, axes, shape)
+    out = np.empty(shape, np.float32)
+    for start, fine in _slabs(values, path, finer, shape):
+        out[start : start + fine.shape[0] // finer[0]] = _mean(fine, finer)
+    return out
+
+
+def _axes(path: np.ndarray, shape: Sequence[int]) -> list[int] | None:
+    """For each axis of the grid the one of the source that it runs along; None where they are oblique."""
+    turns = np.abs(path[:3, :3])
+    axes = [int(axis) for axis in turns.argmax(0)]
+    along = np.zeros((3, 3), bool)
+    along[axes, range(3)] = True
+    off = (turns * ~along * np.array(shape)).max()  # voxels by which the far end would be missed
+    return axes if len(set(axes)) == 3 and off < _STRAIGHT else None
+
+
+def _by_axis(
+    values: np.ndarray, path: np.ndarray, finer: tuple[int, int, int], axes: list[int], shape: Sequence[int]
+) -> np.ndarray:
+    """The same means where the axes run alike: trilinear samples and their means are products over the axes, so these
+    are worked on one after the other, at a tenth of the cost."""
+    from scipy.sparse import csr_array
+
+    out = np.ascontiguousarray(values.transpose(axes), dtype=np.float32)
+    for place, axis in enumerate(axes):
+        parts, last = finer[place], values.shape[axis] - 1
+        index = (np.arange(shape[place] * parts) + 0.5) / parts - 0.5
+        at, rows = path[axis, place] * index + path[axis, 3], np.arange(len(index)) // parts
+        seen = (at >= -_STRAIGHT) & (at <= last + _STRAIGHT)
+        at, rows = at[seen].clip(0, last), rows[seen]
+        low = at.astype(int).clip(0, max(last - 1, 0))
+        part = (at - low).astype(np.float32)
+        weights = np.r_[1 - part, part] / np.float32(parts)
+        size = (shape[place], values.shape[axis])
+        means = csr_array((weights, (np.r_[rows, rows], np.r_[low, np.minimum(low + 1, last)])), shape=size)
+        front = np.ascontiguousarray(np.moveaxis(out, place, 0))
+        turned = means @ front.reshape(len(front), -1)
+        out = np.moveaxis(turned.reshape(shape[place], *front.shape[1:]), 0, place)
+    return np.ascontiguousarray(out, dtype=np.float32)
 
 
 def _finer(path: np.ndarray) -> tuple[int, int, int]:
@@ -89,7 +142,9 @@ def _finer(path: np.ndarray) -> tuple[int, int, int]:
     return tuple(max(1, int(np.ceil(step - _TOLERANCE))) for step in steps)  # type: ignore[return-value]
 
 
-def _slabs(values: np.ndarray, path: np.ndarray, finer: tuple[int, int, int], shape: tuple[int, int, int]):
+def _slabs(
+    values: np.ndarray, path: np.ndarray, finer: tuple[int, int, int], shape: Sequence[int]
+) -> Iterator[tuple[int, np.ndarray]]:
     """(first slice of the grid, samples float32 [d * fd, H * fh, W * fw]) for runs of slices."""
     from scipy.ndimage import affine_transform
 

@@ -203,10 +203,11 @@ def _voxels(
     raws: Mapping[str, RawVolume], brain: Foreground, at: np.ndarray, shape: tuple[int, int, int]
 ) -> np.ndarray:
     """uint8 [S, D, H, W] under the contract of `Volume`."""
-    inside = resample(brain.mask.astype(np.float32), brain.affine, at, shape) >= _INSIDE_SHARE
+    share = resample(brain.mask.astype(np.float32), brain.affine, at, shape)
+    inside = share >= _INSIDE_SHARE
     voxels = np.zeros((len(raws), *shape), np.uint8)
     for place, raw in enumerate(raws.values()):
-        values = resample_inside(raw.values, raw.affine, brain.mask, brain.affine, at, shape)
+        values = resample_inside(raw.values, raw.affine, brain.mask, brain.affine, at, share)
         voxels[place][inside] = quantised(values[inside], raw.path)
     return voxels
 
