@@ -26,7 +26,18 @@ TRIPPED = {
     "answer-in-header",
     "same-text-across-parts",
 }
-NOTHING_TO_SEE = {"publications-across-parts", "dates"}  # the generated table has neither
+OF_VOLUMES = {
+    "missing-sequences",
+    "volume-geometry",
+    "sequences-in-one-space",
+    "looks-like-a-brain",
+    "masks-fit-volumes",
+    "brain-truth",
+    "report-fits-truth",
+    "healthy-from-file",
+    "source-from-file",
+}
+NOTHING_TO_SEE = {"publications-across-parts", "dates", *OF_VOLUMES}  # the generated table has none of it
 
 
 def failed(checks: dict[str, dict]) -> set[str]:

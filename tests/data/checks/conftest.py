@@ -17,3 +17,12 @@ def clean(tmp_path_factory) -> Path:
     table = cohort_of("cxr_reasoner")(folder / "cohort", 40, seed=3, px=64, workers=1)
     write_splits(folder / "splits.json", make_split(table, by="stratified", seed=1, fractions=(0.6, 0.15, 0.25)))
     return folder
+
+
+@pytest.fixture(scope="session")
+def brains(tmp_path_factory) -> Path:
+    """A folder with a small cohort of generated brains and its split: cohort/cases.parquet, splits.json."""
+    folder = tmp_path_factory.mktemp("brains")
+    table = cohort_of("braingemma3d")(folder / "cohort", 60, seed=5, px=48, workers=1, sequences=("flair", "t1"))
+    write_splits(folder / "splits.json", make_split(table, by="stratified", seed=1, fractions=(0.6, 0.15, 0.25)))
+    return folder

@@ -19,6 +19,7 @@ from medley.core.labels import NO_FINDING, canonical
 from medley.core.records import TARGET_SECTIONS
 from medley.data.cases import CaseTable
 from medley.data.checks.result import FAILED, OK, Check, not_applicable
+from medley.data.checks.volumes.reading import are_of_brains, labels_read
 from medley.data.readers.reading import Remarks, read_rows
 from medley.language.labeler import label_text
 
@@ -65,11 +66,12 @@ def check_columns(table: CaseTable, reference: Path | str | None = None) -> Chec
 def _of_reports(table: CaseTable) -> tuple[dict[str, dict[str, float]], str]:
     """case_id -> what our labeler reads in its findings, impression or report."""
     labels = [label for label in table.labels if label != NO_FINDING]
+    reader = labels_read if are_of_brains(table.labels) else label_text
     read = {}
     for case in table.cases:
         text = "\n".join(case.text[section] for section in TARGET_SECTIONS if case.text.get(section, "").strip())
         if text:
-            read[case.case_id] = label_text(text, labels)
+            read[case.case_id] = reader(text, labels)
     return read, "the reports' words"
 
 

@@ -17,7 +17,7 @@ from medley.data.checks.duplicates import NAMES as DUPLICATES
 from medley.data.checks.duplicates import Pair, check_duplicates, crowd_of, find_pairs, mirrored_pairs
 from medley.data.checks.fingerprint import candidate_limit
 from medley.data.checks.images import check_images
-from medley.data.checks.looks import Look, look_at_all
+from medley.data.checks.looks import Look, is_volume, look_at_all
 from medley.data.checks.names import check_file_names, check_headers
 from medley.data.checks.parts import check_overlaps, check_split_fits, check_support, parts_of
 from medley.data.checks.result import FAILED, NOT_APPLICABLE, OK, WARNING, Check, not_applicable
@@ -25,6 +25,8 @@ from medley.data.checks.rows import check_dates, check_hierarchy, check_people
 from medley.data.checks.shortcuts import check_acquisition, check_source
 from medley.data.checks.sides import check_sides, flips_of
 from medley.data.checks.texts import check_report_in_input, check_same_text, check_text_names_labels
+from medley.data.checks.volumes import dataset, geometry, masks, truth
+from medley.data.checks.volumes.alike import SAME_VOLUME, SURE_VOLUME
 from medley.data.splits import SplitManifest, read_splits
 
 Progress = Callable[[str, int, int], None]
@@ -34,6 +36,8 @@ NAMES = (
     "constant-images",
     "changed-images",
     "studies-without-image",
+    *geometry.NAMES,
+    masks.NAME,
     *DUPLICATES,
     "split-fits-table",
     "patients-across-parts",
@@ -43,6 +47,7 @@ NAMES = (
     "label-support",
     "label-hierarchy",
     "label-columns",
+    *truth.NAMES,
     "ages-and-sexes",
     "dates",
     "text-names-labels",
@@ -51,6 +56,7 @@ NAMES = (
     "answer-in-header",
     "source-signature",
     "acquisition-shortcut",
+    *dataset.NAMES,
     "laterality-flips",
 )
 
@@ -78,7 +84,7 @@ class Examination:
     def as_json(self) -> dict[str, Any]:
         """Everything but the pairs, which are a table of their own."""
         statuses = (FAILED, WARNING, OK, NOT_APPLICABLE)
-        drawn = sum(self.table.by_id[look.case_id].synthetic for look in self.looks)
+        drawn = sum(self.table.by_id[look.case_id].synthetic and look.volume is None for look in self.looks)
         return {
             "table": str(self.table.path),
             "table_digest": self.table.digest,
@@ -92,6 +98,8 @@ class Examination:
                 "same_film": SAME_FILM,
                 "sure_film": SURE_FILM,
                 "sure_frontal": SURE_FRONTAL,
+                "same_volume": SAME_VOLUME,
+                "sure_volume": SURE_VOLUME,
                 "added_between_generated": round(crowd_of(drawn), 4),
             },
             "totals": {status: sum(check.status == status for check in self.checks) for status in statuses},
@@ -122,14 +130,19 @@ def examine(
     part_of = parts_of(manifest) if manifest else None
     extras = further_columns(table)
     flips = flips_of(recipe) if recipe else None
-    columns = check_columns(table, reference)  # before the films: what is misspelt should not cost an hour
+    columns = check_columns(table, reference)  # before the images: what is misspelt should not cost an hour
     workers = workers or os.cpu_count() or 1
-    tick = (lambda done, of: progress("decoding films", done, of)) if progress else None
+    tick = (lambda done, of: progress("decoding images", done, of)) if progress else None
     looks = look_at_all(table, workers, tick)
     generated = frozenset(case.case_id for case in table.cases if case.synthetic)
     pairs = find_pairs(looks, workers, progress, part_of, generated)
     checks = (
         *check_images(table, looks),
+        geometry.check_sequences(table, looks),
+        geometry.check_geometry(looks),
+        geometry.check_together_in_space(looks),
+        geometry.check_brains(table, looks),
+        masks.check_masks(table, looks),
         *_duplicates(looks, pairs, table, part_of),
         check_split_fits(table, manifest),
         *check_overlaps(table, part_of, extras),
@@ -137,6 +150,8 @@ def examine(
         check_support(table, part_of),
         check_hierarchy(table),
         columns,
+        truth.check_truth(table),
+        truth.check_reports(table, looks),
         check_people(table),
         check_dates(table, looks, extras),
         check_text_names_labels(table),
@@ -145,7 +160,9 @@ def examine(
         check_headers(table, looks),
         check_source(table, looks, seed),
         check_acquisition(table, looks, seed),
-        check_sides(table, mirrored_pairs(pairs), flips),
+        dataset.check_healthy_from_file(table, looks, seed),
+        dataset.check_source_from_file(table, looks, seed),
+        check_sides(table, mirrored_pairs(pairs), flips, noun_of(table)),
     )
     return Examination(table, manifest, _accepted(checks, accept), looks, tuple(pairs), seed, tuple(accept))
 
@@ -154,7 +171,7 @@ def _duplicates(
     looks: Sequence[Look], pairs: Sequence[Pair], table: CaseTable, part_of: Mapping[str, str] | None
 ) -> tuple[Check, ...]:
     if any(look.readable for look in looks):
-        return check_duplicates(pairs, table.by_id, part_of)
+        return check_duplicates(pairs, table.by_id, part_of, noun_of(table))
     return tuple(not_applicable(name, "the table has no image that can be read") for name in DUPLICATES)
 
 
@@ -165,6 +182,12 @@ def _accepted(checks: Sequence[Check], accept: Sequence[str]) -> tuple[Check, ..
         else check
         for check in checks
     )
+
+
+def noun_of(table: CaseTable) -> str:
+    """What the table's images are called: film, volume, or image where it has both."""
+    kinds = {is_volume(image) for case in table.cases for image in case.images}
+    return "image" if len(kinds) > 1 else "volume" if True in kinds else "film"
 
 
 def further_columns(table: CaseTable) -> dict[str, Mapping[str, Any]]:

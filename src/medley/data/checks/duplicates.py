@@ -1,9 +1,10 @@
-"""The same film twice: in two parts of a split, under two patients, or in two studies of one patient.
+"""The same image twice: in two parts of a split, under two patients, or in two studies of one patient.
 
 Exact copies have equal bytes or equal decoded pixels. Near ones (encoded again, resized, cropped, another window,
 negative, mirrored) are proposed by `fingerprint` and decided by `alignment`, twice: from SURE_FILM on (SURE_FRONTAL
 where both are frontal) two films are one, and a check fails; from SAME_FILM on they may be, and a person is to look.
-Two studies of one patient may look nearly alike and be two films, so pairs within a patient are only told.
+Two studies of one patient may look nearly alike and be two films, so pairs within a patient are only told. Volumes are
+compared by `volumes.alike`, with limits of their own.
 """
 
 from __future__ import annotations
@@ -24,13 +25,14 @@ from medley.data.checks.fingerprint import candidate_limit, candidates, fingerpr
 from medley.data.checks.looks import Look
 from medley.data.checks.parts import NO_SPLIT
 from medley.data.checks.result import FAILED, OK, WARNING, Check, not_applicable
+from medley.data.checks.volumes.alike import SAME_VOLUME, SURE_VOLUME, find_alike
 from medley.data.splits import PARTS
 
 Progress = Callable[[str, int, int], None]
 NAMES = ("duplicates-across-parts", "duplicates-between-patients", "duplicates-within-patient")
 SAME_FILE, SAME_PIXELS, NEAR = "same file", "same pixels", "near-duplicate"
-_LOOK = "look at these: one film, or two people alike? Give one film one patient_id; --fix leaves them alone"
-_LOOK_DRAWN = "generated films, all of one drawing: strangers do come that near, and nothing need be done"
+_LOOK = "look at these: one image, or two people alike? Give one image one patient_id; --fix leaves them alone"
+_LOOK_DRAWN = "generated images, all of one drawing: strangers do come that near, and nothing need be done"
 _SUREST = 0.99  # no limit goes beyond: a copy encoded again lies above
 _FEW_FILMS, _CROWD_A_TENFOLD = 4000, 0.08
 _TELL_ALL = 50  # pairs of one group of identical films: more are told as a chain, n - 1 of n (n - 1) / 2
@@ -39,7 +41,7 @@ _PAIRS_A_JOB = 256
 
 @dataclass(frozen=True)
 class Pair:
-    """Two images that may be one film. `correlation` is 1 for exact copies; `turned` says "negative", "mirrored"."""
+    """Two images that may be one. `correlation` is 1 for exact copies; `turned` says "negative", "mirrored"."""
 
     one: Look
     other: Look
@@ -51,7 +53,9 @@ class Pair:
 
     @property
     def sure(self) -> bool:
-        """One film, not only alike: a check may fail by it, and `--fix` may drop one of the two."""
+        """One image, not only alike: a check may fail by it, and `--fix` may drop one of the two."""
+        if self.one.volume is not None:
+            return self.kind != NEAR or self.correlation >= SURE_VOLUME
         frontal = {self.one.view, self.other.view} <= {"PA", "AP"}
         limit = min((SURE_FRONTAL if frontal else SURE_FILM) + self.crowd, _SUREST)
         return self.kind != NEAR or self.correlation >= limit
@@ -74,9 +78,9 @@ def find_pairs(
     part_of: Mapping[str, str] | None = None,
     generated: Collection[str] = (),
 ) -> list[Pair]:
-    """All pairs of readable films that are, or may be, one: exact ones first. `Pair.sure` parts the two.
+    """All pairs of readable images that are, or may be, one: exact ones first. `Pair.sure` parts the two.
 
-    Of many identical films not all pairs are told; with `part_of` (case_id -> part) each part that they stand in is.
+    Of many identical ones not all pairs are told; with `part_of` (case_id -> part) each part that they stand in is.
     `generated` are the case ids of drawn films.
     """
     groups: dict[str, list[Look]] = defaultdict(list)
@@ -84,8 +88,10 @@ def find_pairs(
         if look.readable:
             groups[look.pixel_sha256].append(look)
     identical = [_by_part(group, part_of or {}) for group in groups.values()]
-    near = _near_pairs(identical, part_of or {}, threads, progress)
-    crowd = crowd_of(sum(look.case_id in generated for look in looks))
+    films = [group for group in identical if group[0].volume is None]
+    volumes = [group for group in identical if group[0].volume is not None]
+    near = _near_pairs(films, part_of or {}, threads, progress) + _near_volumes(volumes, part_of or {}, progress)
+    crowd = crowd_of(sum(look.case_id in generated and look.volume is None for look in looks))
     drawn = [pair.one.case_id in generated and pair.other.case_id in generated for pair in near]
     return _exact_pairs(identical) + [
         replace(p, crowd=crowd, real=False) if d else p for p, d in zip(near, drawn, strict=True)
@@ -147,10 +153,24 @@ def _near_pairs(
     return [Pair(one, other, NEAR, *best[i, j]) for i, j in sorted(best) for one, other in product(told[i], told[j])]
 
 
+def _near_volumes(
+    identical: Sequence[Sequence[Look]], part_of: Mapping[str, str], progress: Progress | None
+) -> list[Pair]:
+    """As `_near_pairs`, of volumes of one sequence."""
+    tick = (lambda done, of: progress("comparing volumes", done, of)) if progress else None
+    told = [_one_a_part(group, part_of) for group in identical]
+    return [
+        Pair(one, other, NEAR, correlation, "mirrored" if mirrored else "")
+        for i, j, correlation, mirrored in find_alike([group[0] for group in identical], tick)
+        for one, other in product(told[i], told[j])
+    ]
+
+
 def check_duplicates(
-    pairs: Sequence[Pair], cases: Mapping[str, Case], part_of: Mapping[str, str] | None
+    pairs: Sequence[Pair], cases: Mapping[str, Case], part_of: Mapping[str, str] | None, noun: str = "film"
 ) -> tuple[Check, ...]:
-    """Three checks, by NAMES: pairs across parts, pairs between patients, pairs within a patient."""
+    """Three checks, by NAMES: pairs across parts, pairs between patients, pairs within a patient. `noun` is what the
+    table holds: film, volume or image."""
     across, between, within = [], [], []
     of_parts = Counter[str]()
     for pair in pairs:
@@ -169,8 +189,8 @@ def check_duplicates(
         first = _told(
             NAMES[0],
             across,
-            "no film of one part stands in another",
-            f"{{pairs}} of one film in two parts ({which}): what is fitted on the one is scored on the other",
+            f"no {noun} of one part stands in another",
+            f"{{pairs}} of one {noun} in two parts ({which}): what is fitted on the one is scored on the other",
             "in two parts",
             "give both the same patient_id and split again, or drop one: --fix keeps the copy of the later part",
             FAILED,
@@ -178,8 +198,8 @@ def check_duplicates(
     second = _told(
         NAMES[1],
         between,
-        "no film stands under two patients",
-        "{pairs} of one film under two patient ids ({exact} exact)"
+        f"no {noun} stands under two patients",
+        f"{{pairs}} of one {noun} under two patient ids ({{exact}} exact)"
         + ("" if part_of is not None else ": a split by patient may part them"),
         "under two patient ids",
         "find out whether the two patients are one, and give them one patient_id",
@@ -213,13 +233,14 @@ def _told(
     sure = [line for pair, line in told if pair.sure]
     look = [line for pair, line in told if not pair.sure]
     numbers = {"exact": sum(pair.kind != NEAR for pair, _ in told), "sure": len(sure), "to_look_at": len(look)}
-    pairs = f"{counted(len(look), 'pair')} {where} to look at (alike: correlation from {SAME_FILM:g})"
+    limits = {SAME_FILM if pair.one.volume is None else SAME_VOLUME for pair, _ in told} or {SAME_FILM}
+    pairs = f"{counted(len(look), 'pair')} {where} to look at (alike: correlation from {min(limits):g})"
     if sure:
         says = wrong.format(pairs=counted(len(sure), "pair"), exact=numbers["exact"]) + (f"; {pairs}" if look else "")
         return Check(name, status, len(sure), says, todo, (*sure, *look), numbers)
     if look:
         todo = _LOOK if any(pair.real for pair, _ in told if not pair.sure) else _LOOK_DRAWN
-        return Check(name, WARNING, len(look), f"{pairs}, none surely one film", todo, tuple(look), numbers)
+        return Check(name, WARNING, len(look), f"{pairs}, none surely one", todo, tuple(look), numbers)
     return Check(name, OK, 0, fine, numbers=numbers)
 
 

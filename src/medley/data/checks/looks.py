@@ -1,26 +1,32 @@
-"""Each film decoded once: what every check needs of it is measured here, small enough to keep for a whole dataset.
+"""Each image decoded once: what every check needs of it is measured here, small enough to keep for a whole dataset.
 
-A film that cannot be read is a Look with its problem and the reader's own words; nothing stops the walk.
+A film is looked at by itself, the volumes of a study together (`volumes.look`). An image that cannot be read is a Look
+with its problem and the reader's own words; nothing stops the walk.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from medley.core.errors import UnreadableImage
 from medley.core.files import sha256
-from medley.core.records import ImageRef
+from medley.core.records import SEQUENCES, Case, ImageRef
 from medley.core.workers import spread
 from medley.data.cases import CaseTable
 from medley.data.checks.fingerprint import thumbnail
 from medley.data.checks.headers import Header, read_header
 from medley.data.preprocess.film import read_film
 from medley.data.preprocess.raw import RawFilm
+
+if TYPE_CHECKING:
+    from medley.data.checks.volumes.facts import VolumeFacts
 
 MISSING, DAMAGED, CONSTANT, CHANGED = "missing", "damaged", "constant", "changed"
 HISTOGRAM_BINS = 16
@@ -31,7 +37,10 @@ ACQUISITION_FEATURES = 15 + len(_FORMATS)
 
 @dataclass(frozen=True, eq=False)
 class Look:
-    """What is kept of one film; compared by identity. A CHANGED film is measured all the same."""
+    """What is kept of one image; compared by identity. A CHANGED image is measured all the same.
+
+    A film has `thumb`, `acquisition` and `histogram`, a volume has `volume`.
+    """
 
     case_id: str
     path: str
@@ -39,30 +48,58 @@ class Look:
     problem: str = ""  # "" or one of the four above
     reason: str = ""
     file_sha256: str = ""
-    pixel_sha256: str = ""  # of the decoded grey values and their shape: equal where only the container differs
+    pixel_sha256: str = ""  # of the decoded values and their shape: equal where only the container differs
     height: int = 0
     width: int = 0
     thumb: np.ndarray | None = None  # uint8 [64, 64] of the content
     acquisition: np.ndarray | None = None  # float32 [ACQUISITION_FEATURES]: how it was taken and stored
     histogram: np.ndarray | None = None  # float32 [HISTOGRAM_BINS], shares of the content
     header: Header | None = None
+    volume: VolumeFacts | None = None
 
     @property
     def readable(self) -> bool:
-        return self.thumb is not None
+        return self.thumb is not None or self.volume is not None
 
 
 def look_at_all(
     table: CaseTable, workers: int = 1, progress: Callable[[int, int], None] | None = None
 ) -> tuple[Look, ...]:
     """A Look at every image of the table, in its order."""
-    jobs = [(case.case_id, image) for case in table.cases for image in case.images]
-    looks = []
-    for look in spread(look_at, jobs, workers):
-        looks.append(look)
+    folder = table.path.parent if table.path else Path()
+    jobs = [job for case in table.cases for job in _jobs(case)]
+    total, looks = sum(len(images) for _, images in jobs), list[Look]()
+    for found in spread(partial(_look, folder), jobs, workers):
+        looks += found
         if progress:
-            progress(len(looks), len(jobs))
+            progress(len(looks), total)
     return tuple(looks)
+
+
+def is_volume(image: ImageRef) -> bool:
+    """Whether an image of a case table is a sequence of a brain MRI; else it is a film."""
+    return image.view in SEQUENCES
+
+
+def _jobs(case: Case) -> list[tuple[Case, tuple[ImageRef, ...]]]:
+    """Each film alone, in their order, and the volumes together where the first of them stands."""
+    volumes = tuple(image for image in case.images if is_volume(image))
+    jobs: list[tuple[Case, tuple[ImageRef, ...]]] = []
+    for image in case.images:
+        if not is_volume(image):
+            jobs.append((case, (image,)))
+        elif image is volumes[0]:
+            jobs.append((case, volumes))
+    return jobs
+
+
+def _look(folder: Path, job: tuple[Case, Sequence[ImageRef]]) -> list[Look]:
+    case, images = job
+    if not is_volume(images[0]):
+        return [look_at((case.case_id, images[0]))]
+    from medley.data.checks.volumes.look import look_at_study
+
+    return look_at_study(case, images, folder)
 
 
 def look_at(job: tuple[str, ImageRef]) -> Look:

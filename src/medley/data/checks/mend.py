@@ -18,11 +18,14 @@ from pathlib import Path
 
 from medley.core.errors import MedleyError
 from medley.core.files import write_text
+from medley.core.records import Case
 from medley.data.cases import CaseTable, portable, write_cases
 from medley.data.checks.doctor import Examination
 from medley.data.checks.duplicates import NEAR
 from medley.data.checks.looks import CHANGED, Look
 from medley.data.splits import PARTS, SplitManifest, write_splits
+
+_FILES_OF_TRUTH = ("segmentation", "mask")
 
 
 @dataclass(frozen=True)
@@ -69,12 +72,22 @@ def mend(found: Examination, out: Path | str) -> Mended:
         raise MedleyError(f"{found.table.path}: nothing would be left; no table was written")
     listed = out.with_name(out.stem + ".dropped.csv")
     write_text(listed, _as_csv(dropped))  # first: a full disk must not leave a table without what it lacks
-    table = write_cases(out, [portable(case, out.parent) for case in kept], found.table.labels)
+    folder = found.table.path.parent if found.table.path else Path()
+    moved = [portable(_with_masks(case, folder, out.parent), out.parent) for case in kept]
+    table = write_cases(out, moved, found.table.labels)
     paths = [out, listed]
     if found.manifest is not None:
         paths.append(out.with_name(out.stem + ".splits.json"))
         write_splits(paths[-1], _manifest(found.manifest, table, len(studies)))
     return Mended(table, tuple(dropped), tuple(paths))
+
+
+def _with_masks(case: Case, old: Path, new: Path) -> Case:
+    """The case with the files that its truth names, which are relative to its table's folder, as seen from another."""
+    named = {name: (old / case.truth[name]).resolve() for name in _FILES_OF_TRUTH if case.truth.get(name)}
+    here = new.resolve()
+    seen = {n: str(path.relative_to(here) if path.is_relative_to(here) else path) for n, path in named.items()}
+    return replace(case, truth={**case.truth, **seen}) if seen else case
 
 
 def refuse_itself(cases: Path, out: Path) -> None:

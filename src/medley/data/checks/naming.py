@@ -15,6 +15,7 @@ from medley.core.counts import counted
 from medley.core.labels import ALIASES, canonical
 from medley.core.records import Case
 from medley.data.checks.result import FAILED, WARNING, Check, verdict
+from medley.data.checks.volumes.reading import are_of_brains, labels_read
 from medley.language.chest import IMPLIES
 from medley.language.mentions import ABSENT, find_mentions
 
@@ -54,12 +55,21 @@ def named_in(text: str, labels: Sequence[str]) -> frozenset[str]:
 
 @lru_cache(maxsize=65536)
 def _named_in(text: str, labels: tuple[str, ...]) -> frozenset[str]:
+    if are_of_brains(labels):
+        read = labels_read(text, labels)
+        said, denied = ({label for label, value in read.items() if (value == 0) is no} for no in (False, True))
+    else:
+        said, denied = _chest_names(text)
+    own = {label for label, pattern in _own_names(labels) if label not in denied and pattern.search(text)}
+    return frozenset((said | own) & set(labels))
+
+
+def _chest_names(text: str) -> tuple[set[str], set[str]]:
+    """Findings of the chest that a text speaks of, with what they imply; and those that it denies."""
     mentions = find_mentions(text)
     said = {mention.label for mention in mentions if mention.polarity != ABSENT}
     said |= {coarse for label in said for coarse in IMPLIES.get(label, ())}
-    denied = {mention.label for mention in mentions} - said
-    own = {label for label, pattern in _own_names(labels) if label not in denied and pattern.search(text)}
-    return frozenset((said | own) & set(labels))
+    return said, {mention.label for mention in mentions} - said
 
 
 @lru_cache(maxsize=8)

@@ -10,11 +10,12 @@ from datetime import date, datetime
 from typing import Any
 
 from medley.core.counts import counted
-from medley.core.labels import CHEXPERT_14, HIERARCHY, NIH_14, NO_FINDING
+from medley.core.labels import BRAIN_LABELS, CHEXPERT_14, HIERARCHY, NIH_14, NO_FINDING
 from medley.core.records import Case
 from medley.data.cases import CaseTable
 from medley.data.checks.looks import Look
 from medley.data.checks.result import FAILED, WARNING, Check, not_applicable, verdict
+from medley.data.checks.volumes.reading import are_of_brains
 
 MAX_AGE_YEARS = 120
 FIRST_FILM = date(1895, 11, 8)  # Röntgen's discovery
@@ -33,6 +34,8 @@ def check_hierarchy(table: CaseTable) -> Check:
     known = set(table.labels)
     nih = bool(known & set(NIH_14) - set(CHEXPERT_14)) and "Lung Opacity" not in known
     pairs = [(child, parent) for child, parents in HIERARCHY.items() for parent in parents if {child, parent} <= known]
+    if are_of_brains(table.labels):  # edema, necrosis and shift are of a lesion
+        pairs = [(child, BRAIN_LABELS[0]) for child in BRAIN_LABELS[1:] if child in known]
     if nih:  # NIH names what a report named and sets the rest to 0: pneumonia does not set its consolidation
         pairs = []
     if not pairs and NO_FINDING not in known:

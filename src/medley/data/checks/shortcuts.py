@@ -7,9 +7,7 @@ probe reads those features only, grouped by patient; its AUROC has an interval o
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -17,26 +15,15 @@ from medley.core.counts import counted
 from medley.core.seeds import generator
 from medley.data.cases import CaseTable
 from medley.data.checks.looks import Look
+from medley.data.checks.probes import FEW, Auroc, auroc, probe
 from medley.data.checks.result import FAILED, OK, WARNING, Check, not_applicable
 
 TELLS_SOURCE_AUROC = 0.7  # lower end of the interval
 GIVES_CLASS_AUROC = 0.65  # of "which source" as the only feature, on a label
 TELLS_LABEL_AUROC = 0.75  # of acquisition features on a label, lower end: warning; and
 GIVES_LABEL_AUROC = 0.9  # failed; of the source alone, which no probe can tell: warning
-FEW = 10  # films of a source, or of either class of a label
-_FOLDS, _RESAMPLES, _MOST_FILMS = 5, 200, 5000
-
-
-@dataclass(frozen=True)
-class Auroc:
-    """An area under the curve and its 95 % interval over patients."""
-
-    value: float
-    low: float
-    high: float
-
-    def __str__(self) -> str:
-        return f"{self.value:.3f} [{self.low:.3f}, {self.high:.3f}]"
+_MOST_FILMS = 5000
+_OF_FILMS = "it asks films; volumes are asked by healthy-from-file and source-from-file"
 
 
 def check_source(table: CaseTable, looks: Sequence[Look], seed: int = 0) -> Check:
@@ -45,7 +32,9 @@ def check_source(table: CaseTable, looks: Sequence[Look], seed: int = 0) -> Chec
     A source that gives a label away almost by itself is a warning whatever the probe says: a network sees more.
     """
     name = "source-signature"
-    films = _sample([look for look in looks if look.readable], seed)
+    films = _sample([look for look in looks if look.thumb is not None], seed)
+    if not films and any(look.volume is not None for look in looks):
+        return not_applicable(name, _OF_FILMS)
     sources = np.array([table.by_id[look.case_id].source for look in films])
     names, counts = np.unique(sources, return_counts=True)
     large = [str(source) for source, count in zip(names, counts, strict=True) if count >= FEW]
@@ -53,7 +42,7 @@ def check_source(table: CaseTable, looks: Sequence[Look], seed: int = 0) -> Chec
         return not_applicable(name, f"{counted(len(large), 'source')} with {FEW} readable films and more; it takes two")
     features = np.stack([np.r_[look.acquisition, look.histogram] for look in films])
     patients = [table.by_id[look.case_id].patient_id for look in films]
-    probes = {source: _probe(features, sources == source, patients, seed) for source in large}
+    probes = {source: probe(features, sources == source, patients, seed) for source in large}
     told = {source: one for source, one in probes.items() if one}
     if not told:
         return not_applicable(name, "the sources have too few patients for a probe")
@@ -97,14 +86,16 @@ def _source_tells_label(table: CaseTable, sources: Sequence[str]) -> dict[str, f
             continue
         of = np.array([source for source, _ in rows])
         share = {source: values[of == source].mean() for source in set(of.tolist())}
-        out[label] = _auroc(values == 1, np.array([share[source] for source in of]))
+        out[label] = auroc(values == 1, np.array([share[source] for source in of]))
     return out
 
 
 def check_acquisition(table: CaseTable, looks: Sequence[Look], seed: int = 0) -> Check:
     """Do size, spacing, depth, format and the edges of the film tell a label, whatever the `source` column says?"""
     name = "acquisition-shortcut"
-    films = _sample([look for look in looks if look.readable and look.view != "LATERAL"], seed)
+    films = _sample([look for look in looks if look.thumb is not None and look.view != "LATERAL"], seed)
+    if not films and any(look.volume is not None for look in looks):
+        return not_applicable(name, _OF_FILMS)
     if not films or not table.labels:
         return not_applicable(name, "no readable frontal film, or no labels")
     features = np.stack([look.acquisition for look in films if look.acquisition is not None])
@@ -114,7 +105,7 @@ def check_acquisition(table: CaseTable, looks: Sequence[Look], seed: int = 0) ->
         values = np.array([case.labels.get(label, np.nan) for case in cases])
         known = np.isin(values, (0.0, 1.0))
         patients = [case.patient_id for case, yes in zip(cases, known, strict=True) if yes]
-        if found := _probe(features[known], values[known] == 1, patients, seed):
+        if found := probe(features[known], values[known] == 1, patients, seed):
             told[label] = found
     if not told:
         return not_applicable(name, f"no label has {FEW} films and patients with and without it")
@@ -137,49 +128,3 @@ def _sample(films: list[Look], seed: int) -> list[Look]:
         return films
     chosen = generator("check-data probe", seed, len(films)).choice(len(films), _MOST_FILMS, replace=False)
     return [films[row] for row in sorted(chosen.tolist())]
-
-
-def _probe(features: np.ndarray, positive: np.ndarray, patients: Sequence[str], seed: int) -> Auroc | None:
-    """Logistic regression, cross-validated by patient. None where either class has fewer than FEW films or patients."""
-    from sklearn.exceptions import ConvergenceWarning
-    from sklearn.linear_model import LogisticRegression
-    from sklearn.model_selection import StratifiedGroupKFold
-    from sklearn.pipeline import make_pipeline
-    from sklearn.preprocessing import StandardScaler
-
-    groups = np.unique(np.asarray(patients), return_inverse=True)[1]
-    if min(positive.sum(), (~positive).sum()) < FEW:
-        return None
-    if min(len(np.unique(groups[positive])), len(np.unique(groups[~positive]))) < _FOLDS:
-        return None
-    scores = np.zeros(len(positive))
-    for train, test in StratifiedGroupKFold(_FOLDS).split(features, positive, groups):
-        if len(np.unique(positive[train])) < 2:
-            return None
-        model = make_pipeline(StandardScaler(), LogisticRegression(C=0.1, max_iter=500))
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", ConvergenceWarning)  # a probe need not be at its optimum
-            scores[test] = model.fit(features[train], positive[train]).decision_function(features[test])
-    return _with_interval(positive, scores, groups, seed)
-
-
-def _with_interval(positive: np.ndarray, scores: np.ndarray, groups: np.ndarray, seed: int) -> Auroc:
-    """Resamples of patients, each with all its films."""
-    rng = generator("check-data interval", seed, len(groups))
-    rows_of = [np.flatnonzero(groups == group) for group in range(groups.max() + 1)]
-    values = []
-    for _ in range(_RESAMPLES):
-        rows = np.concatenate([rows_of[group] for group in rng.integers(len(rows_of), size=len(rows_of))])
-        if 0 < positive[rows].sum() < len(rows):
-            values.append(_auroc(positive[rows], scores[rows]))
-    low, high = np.quantile(values, (0.025, 0.975))
-    return Auroc(round(_auroc(positive, scores), 4), round(float(low), 4), round(float(high), 4))
-
-
-def _auroc(positive: np.ndarray, scores: np.ndarray) -> float:
-    """By ranks, ties counted half."""
-    from scipy.stats import rankdata
-
-    count = int(positive.sum())
-    ranks = rankdata(scores)[positive].sum()
-    return float((ranks - count * (count + 1) / 2) / (count * (len(positive) - count)))

@@ -15,6 +15,7 @@ from medley.data.cases import CaseTable
 from medley.data.checks.naming import count_naming, judge_naming, named_in
 from medley.data.checks.parts import NO_SPLIT
 from medley.data.checks.result import FAILED, OK, WARNING, Check, not_applicable, verdict
+from medley.data.checks.volumes.reading import is_brain_table, read_report
 from medley.data.splits import PARTS
 from medley.language.mentions import PRESENT, find_mentions
 from medley.language.near_text import near_twins, similarity
@@ -51,7 +52,7 @@ def check_report_in_input(table: CaseTable) -> Check:
     name = "report-in-input"
     both = [c for c in table.cases if _joined(c, INPUT_SECTIONS) and _joined(c, TARGET_SECTIONS)]
     if not both:
-        return not_applicable(name, "no study has both a text written before the film and a report")
+        return not_applicable(name, "no study has both a text written before the image and a report")
     bad = []
     for case in both:
         shared = _runs(_joined(case, INPUT_SECTIONS)) & _runs(_joined(case, TARGET_SECTIONS))
@@ -86,9 +87,10 @@ def check_same_text(table: CaseTable, part_of: Mapping[str, str] | None) -> Chec
     if part_of is None:
         return not_applicable(name, NO_SPLIT)
     copies: list[_Copy] = []
+    brains = is_brain_table(table)
     stock = test = 0
     for kind, groups in texts.items():
-        specific = {text: group for text, group in groups.items() if _is_specific(kind, text, group)}
+        specific = {text: group for text, group in groups.items() if _is_specific(kind, text, group, brains)}
         copies += _copies(specific, part_of)
         for text, group in groups.items():
             tested = sum(part_of.get(case.case_id) == "test" for case in group)
@@ -129,12 +131,14 @@ def _by_wording(cases: Sequence[Case], sections: Sequence[str]) -> dict[str, lis
     return dict(groups)
 
 
-def _is_specific(kind: str, text: str, group: Sequence[Case]) -> bool:
-    """Long, seldom, and not of a healthy film: nobody writes it twice by chance."""
+def _is_specific(kind: str, text: str, group: Sequence[Case], brains: bool) -> bool:
+    """Long, seldom, and not of a healthy patient: nobody writes it twice by chance."""
     if len(text.split()) < SPECIFIC_WORDS or len(group) > _BOILERPLATE_CASES:
         return False
     if kind == "input text":
         return True
+    if brains:
+        return read_report(_joined(group[0], TARGET_SECTIONS)).says_lesion
     return any(mention.polarity == PRESENT and mention.label != NO_FINDING for mention in find_mentions(text))
 
 
