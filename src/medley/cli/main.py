@@ -29,6 +29,7 @@ _COMMANDS = {
     "evaluate": ("medley.cli.evaluate", "evaluate", False),
     "score": ("medley.cli.score", "score", False),
     "compare": ("medley.cli.compare", "compare", False),
+    "zero-shot": ("medley.cli.zero_shot", "zero_shot", False),
     "predict": ("medley.cli.predict", "predict", False),
     "explain": ("medley.cli.explain", "explain", False),
     "check": ("medley.cli.check", "check", False),

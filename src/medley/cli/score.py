@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from medley.cli.named import named
+
 if TYPE_CHECKING:
     from medley.evaluation.reports.of_others import TextOptions
 
@@ -17,7 +19,8 @@ def score(
     predictions: Annotated[
         Path,
         typer.Argument(
-            help="predictions.jsonl, or of findings a .csv with columns case_id, patient_id, score/LABEL, label/LABEL."
+            help="predictions.jsonl, or a .csv: of findings case_id, patient_id, score/LABEL, label/LABEL; of reports "
+            "(--task) case_id, patient_id, report."
         ),
     ],
     task: Annotated[
@@ -124,7 +127,7 @@ def score(
         known=None if train is None else known_cases(train, splits, blank or "mask"),
         part=part or "test",
         dev=None if dev is None else FittedOn(dev, thresholds or "max_f1", calibration or "platt"),
-        floors={name: Path(file) for name, file in _named("--floor", floor or (), "black_images=black.jsonl").items()},
+        floors={name: Path(file) for name, file in named("--floor", floor or (), "black_images=black.jsonl").items()},
         texts=_texts(tokens, wordnet, encoder, chexbert, scorer or ()),
         stated=stated_protocol(state or ()),
         command=str(context.obj),
@@ -161,7 +164,7 @@ def _texts(
     if layer and not layer.isdecimal():
         raise MedleyError(f"--encoder {encoder}: it must be DIR or DIR@LAYER, the layer a number, as in roberta@17")
     commands: dict[str, list[str]] = {}
-    for name, command in _named("--scorer", scorer, "'green=python green.py'").items():
+    for name, command in named("--scorer", scorer, "'green=python green.py'").items():
         try:
             commands[name] = shlex.split(command)
         except ValueError as error:
@@ -173,18 +176,3 @@ def _texts(
         chexbert=(Path(weights), words or "bert-base-uncased") if chexbert else None,
         scorers=commands,
     )
-
-
-def _named(option: str, statements: Sequence[str], example: str) -> dict[str, str]:
-    """NAME=VALUE of an option that is repeated, read."""
-    from medley.core.errors import MedleyError
-
-    found: dict[str, str] = {}
-    for statement in statements:
-        name, equals, value = statement.partition("=")
-        if not equals or not name.isidentifier() or not value:
-            raise MedleyError(f"{option} {statement}: it must be NAME=..., as in {example}")
-        if name in found:
-            raise MedleyError(f"{option} {statement}: '{name}' is given twice")
-        found[name] = value
-    return found

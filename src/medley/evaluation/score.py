@@ -26,6 +26,7 @@ from medley.evaluation.floors.simple import Floor, all_negative_floor, prevalenc
 from medley.evaluation.predictions.arrays import FUSED, head_tables
 from medley.evaluation.predictions.known_cases import KnownCases, named
 from medley.evaluation.predictions.lines import TASKS, one_task, read_predictions, write_predictions
+from medley.evaluation.predictions.report_table import read_reports_csv
 from medley.evaluation.predictions.table import TASK as CSV_TASK
 from medley.evaluation.predictions.table import read_predictions_csv
 from medley.evaluation.reports.beside import Answers
@@ -161,12 +162,14 @@ def _of_floor(name: str, path: Path, task: str, predictions: Sequence[Prediction
 
 def read_any(path: Path, task: str | None, patients: Mapping[str, str] | None = None) -> list[Prediction]:
     """Predictions of a file: a CSV by its name, else JSON lines. `patients` is case_id -> patient_id, for a CSV that
-    does not say it."""
+    does not say it; a CSV of reports needs its `task`."""
     ending = path.suffix.lower()
     if ending in (".tsv", ".xlsx", ".xls", ".parquet"):
         raise MedleyError(f"{path}: predictions are JSON lines (.jsonl) or a CSV separated by commas (.csv)")
     if ending != ".csv":
         return read_predictions(path, task)
+    if task in REPORT_TASKS:
+        return read_reports_csv(path, task, patients)
     if task not in (None, CSV_TASK):
         raise MedleyError(f"{path}: a CSV holds predictions of {CSV_TASK}, not of {task}; write JSON lines")
     return read_predictions_csv(path, patients)

@@ -13,20 +13,19 @@ them, the header being row 1.
 
 from __future__ import annotations
 
-import csv
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from medley.core.errors import MedleyError, nearest
 from medley.core.labels import canonical
-from medley.core.records import Prediction
+from medley.core.records import TARGET_SECTIONS, Prediction
+from medley.evaluation.predictions.csv_rows import patient_of, read_rows, require_patients
 from medley.evaluation.predictions.lines import GROUP_KEYS, parse_prediction
 
 TASK = "chest_findings"
 SCORE, LABEL, HEAD = "score/", "label/", "head/"
-OTHER_SEPARATORS = {"\t": "tabs", ";": "semicolons", "|": "'|'"}
 _NAMES = ("case_id", "patient_id", *GROUP_KEYS)
 _RULE = f"columns are {', '.join(_NAMES)}, {SCORE}<label>, {LABEL}<label>, {HEAD}<head>/<label>"
 
@@ -38,47 +37,14 @@ def read_predictions_csv(path: Path | str, patients: Mapping[str, str] | None = 
     naming file, row, column and rule.
     """
     path = Path(path)
-    if not path.is_file():
-        raise MedleyError(f"{path} {'is a folder; name the file in it' if path.is_dir() else 'does not exist'}")
-    predictions: list[Prediction] = []
-    rows: dict[str, int] = {}
-    with path.open(encoding="utf-8-sig", newline="") as file:
-        lines = _lines(path, file)
-        _, header = next(lines, (0, []))
+
+    def check(header: Sequence[str]) -> None:
         _check_header(path, header, patients is not None)
-        for number, cells in lines:
-            where = f"{path}, row {number}"
-            if len(cells) != len(header):
-                raise MedleyError(f"{where} has {len(cells)} cells, the header {len(header)}; quote cells with commas")
-            prediction = _prediction(dict(zip(header, cells, strict=True)), where, patients)
-            first = rows.setdefault(prediction.case_id, number)
-            if first != number:
-                rule = f"the case stands already in row {first}; one row is one study"
-                raise MedleyError(f"{where}, column 'case_id': '{prediction.case_id}': {rule}")
-            predictions.append(prediction)
-    if not predictions:
-        raise MedleyError(f"{path} holds no predictions: there is no row below its header")
-    return predictions
 
-
-def _lines(path: Path, file: Any) -> Iterator[tuple[int, list[str]]]:
-    """(row as a spreadsheet counts it, its cells stripped); rows of empty cells alone are passed over."""
-    try:
-        for number, cells in enumerate(csv.reader(file, strict=True), start=1):
-            if any(cell.strip() for cell in cells):
-                yield number, [cell.strip() for cell in cells]
-    except UnicodeDecodeError as error:
-        raise MedleyError(f"{path} is not a text file in UTF-8: {error}") from error
-    except csv.Error as error:
-        raise MedleyError(f"{path} is not a CSV: {error}") from error
+    return [_prediction(row, where, patients) for where, row in read_rows(path, _RULE, check)]
 
 
 def _check_header(path: Path, header: Sequence[str], patients_known: bool) -> None:
-    if not header:
-        raise MedleyError(f"{path} is empty; its first row must name the columns: {_RULE}")
-    for separator, called in OTHER_SEPARATORS.items():
-        if len(header) == 1 and separator in header[0]:
-            raise MedleyError(f"{path}: its columns are separated by {called}; write it with commas")
     seen: dict[str, str] = {}
     for column in header:
         _check_column(path, column)
@@ -87,11 +53,7 @@ def _check_header(path: Path, header: Sequence[str], patients_known: bool) -> No
         if one in seen:
             raise MedleyError(f"{path}: the columns '{seen[one]}' and '{column}' are of one name; drop one")
         seen[one] = column
-    if "case_id" not in header:
-        raise MedleyError(f"{path}: the column 'case_id' is missing; {_RULE}")
-    if "patient_id" not in header and not patients_known:
-        rule = "studies of one patient are not independent: add it, or name the case table that tells it (--train)"
-        raise MedleyError(f"{path}: the column 'patient_id' is missing; {rule}")
+    require_patients(path, header, patients_known)
     if not any(column.startswith(SCORE) for column in header):
         raise MedleyError(f"{path}: there is no column {SCORE}<label>; {_RULE}")
 
@@ -101,10 +63,9 @@ def _check_column(path: Path, column: str) -> None:
     wide = (len(parts) == 2 and column.startswith((SCORE, LABEL))) or (len(parts) == 3 and column.startswith(HEAD))
     if column in _NAMES or (wide and all(part.strip() for part in parts)):
         return
-    if column.partition("/")[0] in ("hypothesis", "reference"):
-        raise MedleyError(
-            f"{path}: the column '{column}' is of reports; write them as JSON lines (.jsonl), not as a CSV"
-        )
+    if column.partition("/")[0] in ("hypothesis", "reference", *TARGET_SECTIONS):
+        rule = "say of which with --task chest_report or --task brain_report"
+        raise MedleyError(f"{path}: the column '{column}' is of reports; {rule}")
     if not column or "/" in column:
         raise MedleyError(f"{path}: unknown column '{column}'; {_RULE}")
     hint = nearest(column, _NAMES)
@@ -114,13 +75,7 @@ def _check_column(path: Path, column: str) -> None:
 
 
 def _prediction(row: Mapping[str, str], where: str, patients: Mapping[str, str] | None) -> Prediction:
-    case_id = row["case_id"]
-    if not case_id:
-        raise MedleyError(f"{where}, column 'case_id': it is empty; every study needs a name")
-    patient_id = row.get("patient_id") or (patients or {}).get(case_id)
-    if not patient_id:
-        rule = "it is empty" if "patient_id" in row else f"there is none, and the case table lacks case '{case_id}'"
-        raise MedleyError(f"{where}, column 'patient_id': {rule}; every study belongs to a patient")
+    case_id, patient_id = row["case_id"], patient_of(row, where, patients)
     scores: dict[str, float] = {}
     labels: dict[str, int | None] = {}
     heads: dict[str, dict[str, float]] = {}
@@ -133,9 +88,7 @@ def _prediction(row: Mapping[str, str], where: str, patients: Mapping[str, str] 
         elif column.startswith(HEAD):
             _, head, label = column.split("/")
             heads.setdefault(head, {})[label] = _probability(text, here)
-    group: dict[str, Any] = {key: row[key] for key in GROUP_KEYS if row.get(key)}
-    if "age_years" in group:
-        group["age_years"] = _number(group["age_years"], f"{where} (case '{case_id}'), column 'age_years'")
+    group = group_of(row, f"{where} (case '{case_id}')")
     content = {
         "case_id": case_id,
         "patient_id": patient_id,
@@ -146,6 +99,14 @@ def _prediction(row: Mapping[str, str], where: str, patients: Mapping[str, str] 
         "group": group,
     }
     return parse_prediction(content, where)
+
+
+def group_of(row: Mapping[str, str], where: str) -> dict[str, Any]:
+    """Sex, age, view and source, as far as the row tells them."""
+    group: dict[str, Any] = {key: row[key] for key in GROUP_KEYS if row.get(key)}
+    if "age_years" in group:
+        group["age_years"] = _number(group["age_years"], f"{where}, column 'age_years'")
+    return group
 
 
 def _number(text: str, where: str) -> float:
