@@ -111,7 +111,7 @@ def trainer(
     config = family.config(**{**family.sizes["tiny"], "image_px": px})
     notes = [source.notes.get(case.case_id) for case in source.parts["train"]]
     processor = family.fit_processor(config, source.labels, notes, source.prevalence())
-    data = TrainingData(source, processor, family.task, seed=0, batch=BATCH, augment=True, aggregation="mean")
+    data = TrainingData(source, processor, family.task, seed=0, batch=BATCH, augment="full", aggregation="mean")
     windows = Windows(len(data.train), BATCH, 1, 1, 1, 0)
 
     def read_only() -> None:
@@ -127,7 +127,7 @@ def trainer(
 
     def one_pass() -> None:
         for window in step_loader(windows, 0, 0, 0, data.read, data.collate):
-            for batch in window:
+            for batch in (part.batch for part in window):
                 sums, counts = stage.objective.sums(model(batch), batch), stage.objective.counts(batch)
                 weights = stage.objective.weights
                 optimizer.zero_grad()

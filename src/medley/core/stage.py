@@ -18,6 +18,24 @@ from torch import nn
 
 from medley.core.errors import MedleyError, nearest
 
+Rows = Mapping[str, torch.Tensor]
+
+
+@dataclass(frozen=True)
+class Joint:
+    """The terms of an objective that compare studies with each other. Over several batches they are not sums of what
+    they are over each: all studies are compared with all.
+
+    `rows(output, batch)` is what each study brings to the comparison, by name: tensors [B, ...]; one without dimensions
+    (a learned scale) is of no study, and the same in every batch. `sums(rows)` and `counts(rows)` are an objective's,
+    of these terms, over the rows of any number of batches; `others(output, batch)` are the sums of the remaining terms.
+    """
+
+    rows: Callable[[Any, Any], Rows]
+    sums: Callable[[Rows], dict[str, torch.Tensor]]
+    counts: Callable[[Rows], dict[str, torch.Tensor]]
+    others: Callable[[Any, Any], dict[str, torch.Tensor]]
+
 
 @dataclass(frozen=True)
 class Objective:
@@ -31,6 +49,7 @@ class Objective:
     weights: Mapping[str, float]
     sums: Callable[[Any, Any], dict[str, torch.Tensor]]
     counts: Callable[[Any], dict[str, torch.Tensor]]
+    joint: Joint | None = None  # where a term compares studies
 
 
 @dataclass(frozen=True)

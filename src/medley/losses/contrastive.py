@@ -5,14 +5,15 @@
 
 (Radford et al. 2021, CLIP; Zhai et al. 2023, SigLIP.) Equal texts are pairs of each other's images, p all of them: a
 hundred healthy brains share a sentence, and none of them is wrong for it (Yang et al. 2022, UniCL). Both are sums over
-the rows of this device, against all rows of all devices; the caller divides by `pair_count` of all.
+the rows of this device, against all rows of all devices; the caller divides by `pair_count` of all. Where nothing is
+learned (dev) each device compares its own rows: devices need not have equally many batches of them.
 
 Shapes: B rows here, N rows on all devices, C width.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any, Literal
 
 import torch
@@ -22,9 +23,11 @@ from torch import nn
 
 from medley.core.errors import MedleyError
 from medley.core.seeds import key64
+from medley.core.stage import Joint, Rows
 
 _NEVER = -1e4  # a logit that no softmax hears; finite, so that a row of nothing else has no nan
 NO_TEXT = 0  # the key of a row that has no text: it is in no pair
+NOT_KNOWN = 0  # the key of facts that are not wholly known: they are equal to none
 
 
 def text_keys(texts: Sequence[str | None]) -> torch.Tensor:
@@ -34,14 +37,11 @@ def text_keys(texts: Sequence[str | None]) -> torch.Tensor:
 
 
 def fact_keys(facts_BF: torch.Tensor) -> torch.Tensor:
-    """A number [B] for each row of facts, the same for equal rows; of one that is not wholly known it is its own."""
+    """A number [B] for each row of facts, the same for equal rows, in any batch; NOT_KNOWN where one is nan."""
     rows = facts_BF.tolist()
     known = [all(value == value for value in row) for row in rows]
     return torch.tensor(
-        [
-            key64("facts", row if whole else index) % 2**62
-            for index, (row, whole) in enumerate(zip(rows, known, strict=True))
-        ]
+        [1 + key64("facts", row) % 2**62 if whole else NOT_KNOWN for row, whole in zip(rows, known, strict=True)]
     )
 
 
@@ -56,11 +56,11 @@ def info_nce_sum(
     image_BC: torch.Tensor,
     text_BC: torch.Tensor,
     keys_B: torch.Tensor,
-    temperature: float,
+    temperature: float | torch.Tensor,
     spared_B: torch.Tensor | None = None,
 ) -> torch.Tensor:
     """Symmetric InfoNCE of normalised rows, summed over those with a text. Rows of equal `spared_B` are no negatives of
-    each other: their texts say the same in other words.
+    each other: their texts say the same in other words; NOT_KNOWN is equal to nothing.
 
     Raises MedleyError for a lone row.
     """
@@ -109,7 +109,8 @@ class _Rows:
         self.is_pair_BN = (keys_B[:, None] == keys_N) & self.is_text_N
         self.is_spared_BN = torch.zeros_like(self.is_pair_BN)
         if spared_B is not None:
-            self.is_spared_BN = (spared_B[:, None] == from_all_devices(spared_B)) & ~self.is_pair_BN
+            is_equal_BN = (spared_B[:, None] == from_all_devices(spared_B)) & (spared_B != NOT_KNOWN)[:, None]
+            self.is_spared_BN = is_equal_BN & ~self.is_pair_BN
 
 
 def from_all_devices(rows: torch.Tensor) -> torch.Tensor:
@@ -130,7 +131,7 @@ class _Gather(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, rows: torch.Tensor) -> torch.Tensor:
-        parts = [torch.empty_like(rows) for _ in range(_world())]
+        parts = [torch.empty_like(rows) for _ in range(dist.get_world_size())]
         dist.all_gather(parts, rows.contiguous())
         return torch.stack(parts)
 
@@ -142,7 +143,9 @@ class _Gather(torch.autograd.Function):
 
 
 def _world() -> int:
-    return dist.get_world_size() if dist.is_available() and dist.is_initialized() else 1
+    """Devices whose rows are compared."""
+    learns = dist.is_available() and dist.is_initialized() and torch.is_grad_enabled()
+    return dist.get_world_size() if learns else 1
 
 
 class Grounding(nn.Module):
@@ -159,11 +162,46 @@ class Grounding(nn.Module):
         if loss == "sigmoid":
             self.own = nn.ParameterDict({"log_scale": torch.tensor(10.0).log(), "bias": torch.tensor(-10.0)})
 
+    def rows(self, image_BI: torch.Tensor, text_BE: torch.Tensor) -> Rows:
+        """What `contrast_sum` reads of each study beside its keys, and what the loss learned for itself."""
+        rows = {"image": self.image(image_BI.float()), "text": self.text(text_BE.float())}
+        if not self.own:
+            return {**rows, "temperature": torch.tensor(self.temperature)}
+        return {**rows, "scale": self.own["log_scale"].exp(), "bias": self.own["bias"]}
+
     def forward(
         self, image_BI: torch.Tensor, text_BE: torch.Tensor, keys_B: torch.Tensor, spared_B: torch.Tensor | None = None
     ) -> torch.Tensor:
         """The loss, summed over the rows that have a text. Raises MedleyError for a lone row."""
-        rows = self.image(image_BI.float()), self.text(text_BE.float()), keys_B
-        if not self.own:
-            return info_nce_sum(*rows, self.temperature, spared_B)
-        return sigmoid_sum(*rows, self.own["log_scale"].exp(), self.own["bias"], spared_B)
+        spared = {} if spared_B is None else {"spared": spared_B}
+        return contrast_sum({**self.rows(image_BI, text_BE), "keys": keys_B, **spared})
+
+
+def contrast_sum(rows: Rows, learns: bool = True) -> torch.Tensor:
+    """The loss of `Grounding.rows`, their `keys` and whom they spare (`spared`), of one batch or several, summed over
+    the rows that have a text. A lone row, such as the last one of a dev part, has none where nothing is learned from
+    it; else it raises MedleyError."""
+    if not learns and not int(pair_count(rows["keys"])):
+        return rows["image"].new_zeros(())
+    told = rows["image"], rows["text"], rows["keys"]
+    if "scale" in rows:
+        return sigmoid_sum(*told, rows["scale"], rows["bias"], rows.get("spared"))
+    return info_nce_sum(*told, rows["temperature"], rows.get("spared"))
+
+
+def joint_contrast(others: Callable[[Any, Any], dict[str, torch.Tensor]], terms: Collection[str]) -> Joint | None:
+    """How the term `contrast`, if it is one of `terms`, is that of several batches: `output.rows()` are what
+    `contrast_sum` reads, and `others` the sums of the other terms."""
+    return Joint(_rows, _sums, _counts, others) if "contrast" in terms else None
+
+
+def _rows(output: Any, batch: Any) -> Rows:
+    return output.rows()
+
+
+def _sums(rows: Rows) -> dict[str, torch.Tensor]:
+    return {"contrast": contrast_sum(rows)}
+
+
+def _counts(rows: Rows) -> dict[str, torch.Tensor]:
+    return {"contrast": pair_count(rows["keys"])}

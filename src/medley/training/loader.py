@@ -29,7 +29,8 @@ class Windows:
     world: int
     epochs: float  # of the last, only the first windows may be read
     seed: int
-    least: int = 1  # examples that a batch must have
+    least: int = 1  # examples that a batch must have, or with `joint` a step
+    joint: bool = False  # all batches of a step are compared as one
 
     @property
     def window(self) -> int:
@@ -102,7 +103,7 @@ def step_loader(
     return DataLoader(
         _Examples(read),
         batch_sampler=_Steps(windows, first_step, rank),  # type: ignore[arg-type]
-        collate_fn=_Micro(collate, windows.batch, windows.least),
+        collate_fn=_Micro(collate, windows.batch, 1 if windows.joint else windows.least),
         num_workers=workers,
         persistent_workers=workers > 0,
     )

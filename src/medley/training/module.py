@@ -23,14 +23,14 @@ from lightning.pytorch.core.optimizer import LightningOptimizer
 from lightning.pytorch.strategies import ParallelStrategy
 
 from medley.core.errors import MedleyError
-from medley.core.family import to_device
 from medley.core.files import write_json
 from medley.core.seeds import seed_torch
-from medley.core.stage import Objective, Stage, muon_parameters, set_modes
+from medley.core.stage import Joint, Objective, Rows, Stage, muon_parameters, set_modes
 from medley.training.checkpoint import STATE, Progress, load_state, save_state, save_weights
 from medley.training.curves import JOURNAL, Journal
 from medley.training.data import TrainingData
-from medley.training.features import FeatureCache
+from medley.training.features import FeatureCache, Keyed
+from medley.training.joint import Together, all_rows, check_no_batch_norm
 from medley.training.loader import Windows, step_loader
 from medley.training.optim import build_optimizer, rate_factor, set_rates, weight_average
 
@@ -108,34 +108,47 @@ class StageModule(L.LightningModule):
 
     def on_train_start(self) -> None:
         set_modes(self.model)
+        if self.plan.windows.joint:
+            check_no_batch_norm(self.model, self.plan.stage.name, self.plan.windows.accumulate)
         if self.trainer.is_global_zero:
             self.journal.open(self.progress.step)
         self._clock = time.monotonic() - self.progress.seconds
 
     def transfer_batch_to_device(self, batch, device, dataloader_idx):
-        return [to_device(micro, device) for micro in batch]
+        return [micro.to(device) for micro in batch]
 
     # -- an optimiser step ------------------------------------------------------------------------------------------
 
-    def training_step(self, window: list, _: int) -> None:
+    def training_step(self, window: list[Keyed], _: int) -> None:
         plan, optimizer = self.plan, self.optimizers()
         assert isinstance(optimizer, LightningOptimizer)
         step = self.progress.step
-        seed_torch("dropout", plan.seed, plan.stage.name, step, self.global_rank)
+        self._seed_dropout()
         set_rates(optimizer.optimizer, rate_factor(step, plan.windows.steps, plan.stage.warmup))
         objective = plan.stage.objective
-        counts = self._global_counts(objective, window)
+        together = self._compared(self._joint, window) if self._joint else None
+        counts = self._global_counts(objective, [read.batch for read in window], together)
         terms = dict.fromkeys(objective.weights, torch.zeros((), device=self.device))
         optimizer.zero_grad()
-        for index, micro in enumerate(window):
+        own = list(objective.weights)  # what is a sum over the batches
+        if together is not None:
+            terms |= (compared := together.compare(objective.weights, counts))
+            own = [name for name in own if name not in compared]
+        for index, read in enumerate(window):
             with self._without_sync(unless=index == len(window) - 1):
-                micro = self._with_features(micro, self.model)
-                sums = objective.sums(self.model(micro), micro)
-                parts = {name: sums[name] / counts[name].clamp(min=1) for name in objective.weights}
-                loss = torch.stack([weight * parts[name] for name, weight in objective.weights.items()]).sum()
+                micro = self._with_features(read, self.model)
+                if together is None:
+                    sums, asked = objective.sums(self.model(micro), micro), []
+                else:
+                    self._seed_dropout(index)
+                    output = self.model(micro)
+                    sums = together.joint.others(output, micro)
+                    asked = [together.of_batch(index, together.joint.rows(output, micro))]
+                parts = {name: sums[name] / counts[name].clamp(min=1) for name in own}
+                loss = torch.stack([*(objective.weights[name] * part for name, part in parts.items()), *asked]).sum()
                 # gradients are averaged over devices; the loss is a sum over them
                 self.manual_backward(loss * self.trainer.world_size)
-            terms = {name: terms[name] + parts[name].detach() for name in terms}
+            terms |= {name: terms[name] + part.detach() for name, part in parts.items()}
         optimizer.step()
         if self.average is not None:
             self.average.update_parameters(self.model)
@@ -143,9 +156,29 @@ class StageModule(L.LightningModule):
         self.progress.step = step + 1
         self._after_step()
 
-    def _with_features(self, batch: Any, model: torch.nn.Module) -> Any:
+    @property
+    def _joint(self) -> Joint | None:
+        """Terms that compare the studies of all batches of a step; None where there are none, or one batch."""
+        return self.plan.stage.objective.joint if self.plan.windows.joint else None
+
+    def _seed_dropout(self, *batch: int) -> None:
+        """By the step, and where a batch is seen twice by its place in it."""
+        seed_torch("dropout", self.plan.seed, self.plan.stage.name, self.progress.step, self.global_rank, *batch)
+
+    @torch.no_grad()
+    def _compared(self, joint: Joint, window: list[Keyed]) -> Together:
+        """What the studies of this step bring to their comparison, seen batch by batch without a graph."""
+        parts = []
+        for index, read in enumerate(window):
+            micro = self._with_features(read, self.model)
+            self._seed_dropout(index)
+            parts.append(joint.rows(self.model(micro), micro))
+        torch.clear_autocast_cache()  # it holds weights in bf16 that no gradient would find its way back from
+        return Together(joint, parts)
+
+    def _with_features(self, read: Keyed, model: torch.nn.Module) -> Any:
         """The batch, with what a cached tower makes of it."""
-        return batch if self.plan.features is None else self.plan.features(model, batch)
+        return read.batch if self.plan.features is None else self.plan.features(model, read)
 
     def _without_sync(self, unless: bool):
         """Devices exchange gradients once a step, in its last backward pass."""
@@ -164,12 +197,16 @@ class StageModule(L.LightningModule):
         trained = [p for group in optimizer.param_groups for p in group["params"]]
         self._norm = torch.nn.utils.clip_grad_norm_(trained, self.plan.clip)
 
-    def _global_counts(self, objective: Objective, window: list) -> dict[str, torch.Tensor]:
+    def _global_counts(
+        self, objective: Objective, window: list, together: Together | None = None
+    ) -> dict[str, torch.Tensor]:
         names = list(objective.weights)
         total = torch.zeros(len(names), device=self.device)
         for micro in window:
             counts = objective.counts(micro)
             total += torch.stack([counts[name].to(total) for name in names])
+        for name, count in together.counts().items() if together else ():
+            total[names.index(name)] = count
         if dist.is_initialized():
             dist.all_reduce(total)
         return dict(zip(names, total, strict=True))
@@ -236,17 +273,38 @@ class StageModule(L.LightningModule):
     def _evaluate_dev(self) -> None:
         """Dev loss and metrics over all devices; the best weights by `best_by` are saved at once."""
         plan, objective, model = self.plan, self.plan.stage.objective, self._scored.eval()
-        names = list(objective.weights)
+        names, joint = list(objective.weights), self._joint
         sums, counts = torch.zeros(len(names)), torch.zeros(len(names))
         predictions: list = []
-        for batch, studies in plan.data.dev_batches(self.global_rank, self.trainer.world_size):
-            batch = to_device(batch, self.device)
+        waiting: list[Rows] = []  # of batches whose studies are compared together, as many as in training
+
+        def add(part: dict[str, torch.Tensor], count: dict[str, torch.Tensor]) -> None:
+            for place, name in enumerate(names):
+                if name in part:
+                    sums[place] += part[name].float().cpu()
+                    counts[place] += count[name].float().cpu()
+
+        def add_compared(joint: Joint) -> None:
+            rows = all_rows(waiting)
+            count = joint.counts(rows)
+            if any(bool(one) for one in count.values()):  # not so of one study that is left over
+                add(joint.sums(rows), count)
+            waiting.clear()
+
+        for read, studies in plan.data.dev_batches(self.global_rank, self.trainer.world_size):
             with self.trainer.precision_plugin.val_step_context():
-                output = model(self._with_features(batch, model))
-            part, count = objective.sums(output, batch), objective.counts(batch)
-            sums += torch.stack([part[name].float().cpu() for name in names])
-            counts += torch.stack([count[name].float().cpu() for name in names])
+                batch = self._with_features(read.to(self.device), model)
+                output = model(batch)
+            if joint is None:
+                add(objective.sums(output, batch), objective.counts(batch))
+            else:
+                add(joint.others(output, batch), objective.counts(batch))
+                waiting.append(joint.rows(output, batch))
+                if len(waiting) == plan.windows.accumulate:
+                    add_compared(joint)
             predictions += plan.data.predict(output, studies)
+        if joint is not None and waiting:
+            add_compared(joint)
         set_modes(self.model)
         sums, counts, predictions = _gathered(sums, counts, predictions)
         terms = dict(zip(names, (sums / counts.clamp(min=1)).tolist(), strict=True))
