@@ -79,6 +79,29 @@ def test_the_scorecard_has_the_brain_metrics_beside_every_floor(medley, run):
     assert all("report" in json.loads(line)["reference"] for line in lines)
 
 
+def test_other_systems_answers_to_the_same_cases_are_floors(medley, run, tmp_path):
+    assert medley("evaluate", run)[0] == 0
+    theirs = tmp_path / "slices" / "evaluation"
+    theirs.mkdir(parents=True)
+    lines = (run / "evaluation" / "predictions.jsonl").read_text().splitlines()
+    (theirs / "predictions.jsonl").write_text("\n".join(reversed(lines)) + "\n")
+    code, printed, err = medley("evaluate", run, "--json", "--floor", f"slices_2d={theirs.parent}")
+    assert code == 0, err
+    card = json.loads(printed)
+    assert card["metrics"]["minus_slices_2d/side_lobe_f1"]["value"] == 0, "it is held against itself"
+    (theirs / "predictions.jsonl").write_text("\n".join(lines[1:]) + "\n")
+    code, _, err = medley("evaluate", run, "--floor", f"slices_2d={theirs.parent}")
+    assert code == 2
+    assert "1 of the" in err
+    assert "a floor answers the same cases" in err
+    code, _, err = medley("evaluate", run, "--floor", f"probe={theirs.parent}")
+    assert code == 2
+    assert "probe is made here" in err
+    code, _, err = medley("evaluate", run, "--floor", f"slices_2d={tmp_path}")
+    assert code == 2
+    assert "holds no predictions.jsonl" in err
+
+
 def test_predict_reads_a_file_and_answers_as_evaluate_does(medley, run, cohort, tmp_path):
     predictions = [json.loads(line) for line in (run / "evaluation" / "predictions.jsonl").read_text().splitlines()]
     scored = predictions[0]

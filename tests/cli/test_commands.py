@@ -114,9 +114,14 @@ def test_predict_prints_words_and_writes_a_picture(medley, run, square_films, tm
 def test_check_runs_the_battery_and_counts_paper(medley):
     code, printed, _ = medley("check", "cxr_reasoner", "--size", "paper", "--json")
     assert code == 0
-    rows = {row["part"]: row for row in json.loads(printed)["cxr_reasoner"]}
+    found = json.loads(printed)["cxr_reasoner"]
+    rows = {row["part"]: row for row in found["parts"]}
     assert rows["vision"]["parameters"] == 85_798_656
     assert all(row["trained"] == row["parameters"] for row in rows.values() if row["parameters"])
+    parameters = sum(row["parameters"] for row in rows.values())
+    for stage in found["stages"]:
+        assert stage["weights"] == 4 * parameters, "all of it is fp32"
+        assert (stage["gradients"], stage["optimiser"]) == (4 * stage["trained"], 8 * stage["trained"])
     code, _, err = medley("check", "cxr_reasonr")
     assert code == 2
     assert "did you mean 'cxr_reasoner'" in err

@@ -9,7 +9,7 @@ import pytest
 
 from medley.core.records import Volume
 from medley.core.seeds import generator
-from medley.data.augment3d import Augmentation3d, apply, draw
+from medley.data.augment3d import MAX_STEP_MM, Augmentation3d, apply, draw, draw_light
 
 SHAPE = (24, 40, 40)
 STEPS_MM = (6.0, 5.0, 4.0)  # D, H, W
@@ -69,3 +69,21 @@ def test_what_is_outside_the_brain_stays_0_and_what_is_inside_stays_above(volume
     assert np.array_equal(graded.voxels > 0, volume.voxels > 0)
     assert not np.array_equal(graded.voxels, volume.voxels)
     assert np.array_equal(apply(drawn, volume).voxels, graded.voxels), "a draw can be replayed"
+
+
+def test_a_light_draw_moves_by_whole_voxels_and_nothing_is_blurred(volume):
+    seen = set()
+    for key in range(20):
+        drawn = dataclasses.replace(draw_light(generator("light", key), volume), noise=0.0, bias=0.0, gamma=1.0)
+        moved = apply(drawn, volume)
+        steps = np.rint(np.array(drawn.shift) * SHAPE).astype(int)
+        assert (np.abs(steps * STEPS_MM) <= MAX_STEP_MM).all()
+        assert np.array_equal(moved.voxels[0], np.roll(volume.voxels[0], steps, (0, 1, 2))), "nothing left the grid"
+        assert np.array_equal(moved.regions["lesion"], np.roll(volume.regions["lesion"], steps, (0, 1, 2)))
+        assert np.allclose(moved.affine @ [*(np.array([9, 9, 9]) + steps), 1], volume.affine @ [9, 9, 9, 1])
+        seen.add(tuple(steps))
+    assert len(seen) > 10
+    edge = dataclasses.replace(volume, voxels=np.full_like(volume.voxels, 7))
+    assert (apply(Augmentation3d(shift=(1 / SHAPE[0], 0, 0)), edge).voxels[:, 0] == 0).all(), (
+        "beyond the grid is nothing"
+    )

@@ -55,6 +55,25 @@ def memory(rows: int, dim: int = 32) -> torch.Tensor:
     return torch.randn(rows, IMAGE_TOKENS, dim)
 
 
+@pytest.mark.parametrize("sliding", [False, True])
+def test_what_precedes_the_image_is_read_once_and_gives_the_same(tokenizer, words, sliding):
+    """Also where a layer attends to a window that is shorter than the row."""
+    writer = small(words)
+    if sliding:
+        spec = small_gemma(len(tokenizer), words.pad, words.begin, words.end, 32, 2)
+        kinds = {"layer_types": ["sliding_attention", "full_attention"], "sliding_window": 4}
+        writer = build_causal(dataclasses.replace(spec, config={**spec.config, **kinds}), False).eval()
+    before, image, after = [5, 6, 7], [IMAGE] * IMAGE_TOKENS, [8, 9]
+    prompt_1L, images = torch.tensor([[*before, *image, *after]]), memory(4)
+    said_BT = words.reports(TEXTS[:1]).expand(4, -1)
+    begun = writer.begun(prompt_1L)
+    assert begun is not None
+    whole = writer.nll(images, prompt_1L.expand(4, -1), said_BT)
+    for _ in range(2):  # reading on does not change what was read before
+        assert torch.allclose(writer.nll(images, prompt_1L.expand(4, -1), said_BT, begun), whole, atol=1e-5)
+    assert writer.begun(torch.tensor([[*image, *after]])) is None
+
+
 def test_the_image_stands_before_a_raw_prompt_and_inside_the_users_turn_of_a_chat(tokenizer, words):
     (raw,) = words.prompts([""]).tolist()
     assert raw == [IMAGE] * IMAGE_TOKENS + [words.begin, *words.words("Report:")]

@@ -127,6 +127,20 @@ def test_the_order_of_slices_matters_once_depths_are_learned_and_left_and_right_
     assert not torch.allclose(pooled(volume), pooled(mirrored), atol=1e-3)
 
 
+@pytest.mark.parametrize("depth", [8, 9, 11])
+def test_slices_apart_are_the_2d_towers_own_and_do_not_see_each_other(folder, depth):
+    how = Inflation("centre", 1, 2, apart=True)
+    volume = torch.rand(1, 1, depth, SIDE, SIDE)
+    model = tower(folder, how, (depth, SIDE, SIDE))
+    patches_PC = model(volume)[0]
+    read = range(1, depth, 2)
+    assert model.grid == (len(read), SIDE // PATCH, SIDE // PATCH)
+    for row, z in zip(patches_PC.chunk(len(read)), read, strict=True):
+        assert torch.allclose(row, flat(folder, volume[0, 0, z])[0], atol=1e-5)
+    with pytest.raises(MedleyError, match="set depth_kernel to 1"):
+        tower(folder, Inflation("centre", 3, 1, apart=True))
+
+
 def test_the_published_code_of_depth_is_taken_away_by_the_first_norm():
     code = published_positions((4, 2, 2), 64)
     deep = code.clone()

@@ -11,7 +11,7 @@ import torch
 from medley.core.errors import MedleyError
 from medley.core.records import Case, Study, Volume, VolumeGrid, VolumeInput
 from medley.core.seeds import generator
-from medley.encoders.volumes import VoxelStandard, stack_shares, stack_volumes, voxel_statistics
+from medley.encoders.volumes import VoxelStandard, stack_shares, stack_volumes, voxel_statistics, without_shading
 
 READS = VolumeInput(VolumeGrid((4, 6, 8), (160.0, 192.0, 192.0)), ("flair", "t1"))
 
@@ -58,10 +58,30 @@ def test_voxels_are_standardised_by_the_sample_and_background_stays_small():
         volume.voxels[:, 0] = 0
     found = voxel_statistics(iter(volumes))
     stacked = torch.stack([torch.from_numpy(volume.voxels) for volume in volumes]).float() / 255
-    assert torch.allclose(found["mean"], stacked.mean(0), atol=1e-5)
+    assert torch.allclose(found["mean"], without_shading(stacked).mean(0), atol=1e-5)
     z = (VoxelStandard(**found)(stacked) - 0.5) / 0.5
     assert z[:, :, 1:].mean(0).abs().max() < 1e-4
     assert torch.allclose(z[:, :, 1:].std(0, correction=0), torch.ones(2, 3, 6, 8), atol=1e-3)
     assert not z[:, :, 0].any()
     with pytest.raises(MedleyError, match="it needs two volumes of the training part or more"):
         voxel_statistics(volumes[:1])
+
+
+def test_slow_shading_is_taken_out_and_what_is_small_stays():
+    """A ball of brain with a small bright lesion, seen through a coil that is three times as strong on one side."""
+    z, y, x = np.meshgrid(*(np.linspace(-1, 1, size) for size in (32, 64, 64)), indexing="ij")
+    inside = z**2 + y**2 + x**2 < 0.8
+    lesion = (z**2 + (y - 0.3) ** 2 + (x - 0.3) ** 2) < 0.01
+    plain = torch.from_numpy(inside * np.where(lesion, 0.6, 0.3)).float()[None, None]
+    coil = torch.from_numpy(1 + 0.5 * x).float()
+    flat = without_shading(plain * coil)
+    brain, spot = torch.from_numpy(inside & ~lesion), torch.from_numpy(lesion)
+    deep = (
+        torch.from_numpy(z**2 + y**2 + x**2 < 0.5) & brain & (torch.from_numpy((y - 0.3) ** 2 + (x - 0.3) ** 2) > 0.1)
+    )
+    assert (flat[0, 0][~torch.from_numpy(inside)] == 0).all()
+    assert flat[0, 0][deep].std() < 0.25 * (plain * coil)[0, 0][deep].std()
+    assert flat[0, 0][deep].mean() == pytest.approx(0.5, abs=0.02)
+    assert flat[0, 0][spot].mean() > 1.6 * flat[0, 0][deep].mean()
+    assert torch.allclose(without_shading(2 * plain), without_shading(plain), atol=1e-4), "the scale is of no matter"
+    assert not without_shading(torch.zeros(1, 1, 8, 16, 16)).any()

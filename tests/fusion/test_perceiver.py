@@ -83,6 +83,8 @@ def test_every_place_has_a_code_of_its_own():
     code = sincos_3d((3, 4, 5), 26)
     assert code.shape == (60, 26)
     assert len(code.unique(dim=0)) == 60
+    alike = torch.nn.functional.cosine_similarity(code[:, None], code, dim=-1)
+    assert (alike - torch.eye(60)).max() < 0.8, "even neighbours differ"
     with pytest.raises(MedleyError, match="needs 6 or more"):
         sincos_3d(GRID, 5)
     with pytest.raises(MedleyError, match="resampler_heads is 5"):

@@ -13,6 +13,7 @@ from medley.core.errors import MedleyError
 from medley.core.seeds import seed_torch
 from medley.losses.contrastive import (
     NO_TEXT,
+    NOT_KNOWN,
     Grounding,
     fact_keys,
     info_nce_sum,
@@ -67,7 +68,8 @@ def test_keys_are_of_what_is_said_and_not_of_how_it_is_typed():
     assert (keys[3:] == NO_TEXT).all()
     facts = fact_keys(torch.tensor([[1.0, 0.0], [1.0, 0.0], [0.0, 0.0], [math.nan, 0.0], [math.nan, 0.0]]))
     assert facts[0] == facts[1]
-    assert len({int(key) for key in facts}) == 4, "what is not wholly known is equal to nothing"
+    assert facts[3:].tolist() == [NOT_KNOWN] * 2
+    assert len({int(key) for key in facts}) == 3
 
 
 def test_a_study_without_a_text_is_in_no_pair_and_wrong_for_nobody():
@@ -102,6 +104,8 @@ def test_equal_facts_in_other_words_are_no_negatives():
     wanted = sum(F.cross_entropy(part, torch.arange(3), reduction="sum") for part in masked) / 2
     assert torch.allclose(info_nce_sum(image, text, keys, 0.1, spared), wanted, atol=1e-4)
     assert with_it < wanted
+    unknown = info_nce_sum(image, text, keys, 0.1, torch.full((3,), NOT_KNOWN))
+    assert torch.equal(unknown, info_nce_sum(image, text, keys, 0.1)), "what is not known is equal to nothing"
 
 
 @pytest.mark.parametrize("loss", ["infonce", "sigmoid"])

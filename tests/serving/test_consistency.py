@@ -10,7 +10,10 @@ NORMAL = {"findings": "No pleural effusion or pneumothorax. The lungs are clear.
 
 
 def said(sections: dict[str, str], scores: dict[str, float], cuts: dict[str, float | None] | None = None):
-    return {flag.label: flag.report for flag in flags_of(sections, scores, cuts or dict.fromkeys(scores, 0.5))}
+    return {
+        flag.label: flag.report
+        for flag in flags_of("chest_report", sections, scores, cuts or dict.fromkeys(scores, 0.5))
+    }
 
 
 def test_a_negated_mention_is_a_denial_and_no_mention():
@@ -37,11 +40,11 @@ def test_the_line_is_the_threshold_of_the_run_and_a_half_where_there_is_none():
     asserted = {"findings": "There is pulmonary edema."}
     assert said(asserted, {"Edema": 0.3}, {"Edema": 0.25}) == {}
     assert said(asserted, {"Edema": 0.3}, {"Edema": None}) == {"Edema": SAID}
-    [flag] = flags_of(asserted, {"Edema": 0.3}, {})
+    [flag] = flags_of("chest_report", asserted, {"Edema": 0.3}, {})
     assert flag.sentence == (
         "the report says Edema, but the finding is called absent (p 0.30, no threshold, against 0.5)"
     )
-    [flag] = flags_of(NORMAL, {"Pneumothorax": 0.71}, {"Pneumothorax": 0.4})
+    [flag] = flags_of("chest_report", NORMAL, {"Pneumothorax": 0.71}, {"Pneumothorax": 0.4})
     assert flag.as_json()["text"] == (
         "the report denies Pneumothorax, but the finding is called present (p 0.71, threshold 0.40)"
     )
@@ -53,13 +56,26 @@ def test_labels_that_no_labeler_reads_and_no_finding_are_not_checked():
 
 @pytest.mark.parametrize("sections", [{}, {"findings": ""}, {"findings": "  \n"}])
 def test_no_report_is_not_a_report_of_nothing(sections):
-    assert flags_of(sections, {"Edema": 0.99}, {"Edema": 0.5}) == ()
+    assert flags_of("chest_report", sections, {"Edema": 0.99}, {"Edema": 0.5}) == ()
 
 
 def test_rates_count_reports_and_kinds():
     scores = {"Pleural Effusion": 0.9, "Fracture": 0.9}
-    both = flags_of(NORMAL, scores, dict.fromkeys(scores, 0.5))
+    both = flags_of("chest_report", NORMAL, scores, dict.fromkeys(scores, 0.5))
     found = rates([both, (), ()])
     assert (found["reports"], found["flagged"], found["share_flagged"]) == (3, 1, pytest.approx(1 / 3))
     assert (found["said_not_found"], found["found_and_denied"], found["found_not_mentioned"]) == (0, 1, 1)
     assert rates([])["share_flagged"] is None
+
+
+def test_a_brains_report_is_read_as_one():
+    scores = {"Lesion": 0.9, "Edema": 0.9, "Necrosis": 0.1, "Mass Effect": 0.9, "Midline Shift": 0.1}
+    cuts = dict.fromkeys(scores, 0.5)
+    asserted = {"report": "There is a lesion in the left frontal lobe with edema and necrosis. No mass effect is seen."}
+    found = {flag.label: flag.report for flag in flags_of("brain_report", asserted, scores, cuts)}
+    assert found == {"Necrosis": SAID, "Mass Effect": DENIED}
+    healthy = {"report": "The brain parenchyma is normal. No focal lesion is seen."}
+    found = {flag.label: flag.report for flag in flags_of("brain_report", healthy, scores, cuts)}
+    assert found == {"Lesion": DENIED, "Edema": UNMENTIONED, "Mass Effect": UNMENTIONED}
+    absent = dict.fromkeys(scores, 0.1)
+    assert flags_of("brain_report", healthy, absent, cuts) == ()

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Callable
+from typing import Annotated, Any
 
 import typer
 
@@ -16,22 +17,29 @@ def check(
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
     """Hold a family to what every family must do; exit 1 where a check fails."""
-    import json
-
     from medley.core.errors import choose
     from medley.families import FAMILIES, get_family
 
     choose(size, {"tiny": 1, "paper": 1}, "size")
     names = [family] if family else list(FAMILIES)
-    report = {name: (_count if size == "paper" else _battery)(get_family(name), device) for name in names}
+    if size == "paper":
+        _show({name: _count(get_family(name)) for name in names}, _show_counts, as_json)
+        return
+    report = {name: _battery(get_family(name), device) for name in names}
+    _show(report, _show_battery, as_json)
+    if any(row["wrong"] for rows in report.values() for row in rows):
+        raise typer.Exit(1)
+
+
+def _show(report: dict[str, Any], show: Callable[[Any], None], as_json: bool) -> None:
+    import json
+
     if as_json:
         typer.echo(json.dumps(report))
-    else:
-        for name, rows in report.items():
-            typer.echo(name)
-            (_show_counts if size == "paper" else _show_battery)(rows)
-    if size == "tiny" and any(row["wrong"] for rows in report.values() for row in rows):
-        raise typer.Exit(1)
+        return
+    for name, found in report.items():
+        typer.echo(name)
+        show(found)
 
 
 def _battery(family, device: str) -> list[dict]:
@@ -54,8 +62,9 @@ def _show_battery(rows: list[dict]) -> None:
         typer.echo(row["wrong"] or row["what"])
 
 
-def _count(family, device: str) -> list[dict]:
-    """Parameters of each part, trained in any stage or not, beside those of the system the family follows."""
+def _count(family) -> dict[str, list[dict]]:
+    """`parts`: the parameters of each, trained in any stage or not, beside those of the system the family follows;
+    `stages`: what training each of them keeps in memory, but for activations, under AdamW in mixed precision."""
     import torch
 
     from medley.core.config import build_config
@@ -65,7 +74,8 @@ def _count(family, device: str) -> list[dict]:
     processor = family.sketch(config)
     with torch.device("meta"):
         model = family.model(config, processor, pretrained=False)
-    trained = {name for stage in family.stages(config, processor) for name in rates_by_parameter(model, stage)}
+    stages = {stage.name: set(rates_by_parameter(model, stage)) for stage in family.stages(config, processor)}
+    trained: set[str] = set().union(*stages.values())
     rows = []
     for part, module in model.named_children():
         named = list(module.named_parameters(prefix=part))
@@ -79,10 +89,20 @@ def _count(family, device: str) -> list[dict]:
                 "why": why,
             }
         )
-    return rows
+    return {"parts": rows, "stages": [_memory(model, name, trains) for name, trains in stages.items()]}
 
 
-def _show_counts(rows: list[dict]) -> None:
+def _memory(model, stage: str, trains: set[str]) -> dict:
+    """Bytes of one stage: a tensor's own, its gradient's, and AdamW's two running means, which are fp32."""
+    named = dict(model.named_parameters())
+    learning = sum(named[name].numel() for name in trains)
+    weights = sum(p.numel() * p.element_size() for p in named.values())
+    gradients = sum(named[name].numel() * named[name].element_size() for name in trains)
+    return {"stage": stage, "trained": learning, "weights": weights, "gradients": gradients, "optimiser": 8 * learning}
+
+
+def _show_counts(found: dict[str, list[dict]]) -> None:
+    rows = found["parts"]
     typer.echo(f"  {'part':<16}{'parameters':>14}{'trained':>14}{'reference':>14}  why they differ")
     for row in rows:
         reference = f"{row['reference']:,}" if row["reference"] else "-"
@@ -90,4 +110,10 @@ def _show_counts(rows: list[dict]) -> None:
     total, trained = sum(row["parameters"] for row in rows), sum(row["trained"] for row in rows)
     theirs = sum(row["reference"] or 0 for row in rows)
     typer.echo(f"  {'in all':<16}{total:>14,}{trained:>14,}{theirs:>14,}")
+    typer.echo(f"  {'stage':<16}{'trained':>14}{'weights':>12}{'gradients':>12}{'optimiser':>12}{'in all':>12}")
+    for stage in found["stages"]:
+        kinds = [stage[kind] for kind in ("weights", "gradients", "optimiser")]
+        sizes = "".join(f"{size / 2**30:>8.2f} GiB" for size in (*kinds, sum(kinds)))
+        typer.echo(f"  {stage['stage']:<16}{stage['trained']:>14,}{sizes}")
+    typer.echo("  activations come on top: they grow with the batch (docs/performance.md has what was measured)")
     typer.echo("  published backbones are built from memory of their configurations, checked by parameter counts")

@@ -7,13 +7,9 @@ from typing import Annotated
 
 import typer
 
-_UNTUNED = ("braingemma3d",)  # it trains, and its tiny recipe has not been measured yet
-
 
 def demo(
-    families: Annotated[
-        list[str] | None, typer.Argument(help="Which; unless told, all but those whose recipe is not tuned yet.")
-    ] = None,
+    families: Annotated[list[str] | None, typer.Argument(help="Which; all of them unless told.")] = None,
     out: Annotated[Path, typer.Option(help="Where runs and page go.")] = Path("demo"),
     batch: Annotated[int, typer.Option(min=1, max=50, help="How many cases of the test part are shown.")] = 5,
     interactive: Annotated[
@@ -24,7 +20,7 @@ def demo(
     from medley.cli.demo_run import answer_interactively, run_demo
     from medley.families import FAMILIES, get_family
 
-    names = families or [name for name in FAMILIES if name not in _UNTUNED]
+    names = families or list(FAMILIES)
     for name in names:
         get_family(name)  # a misspelt name fails before anything is trained
     page = run_demo(names, out, batch)

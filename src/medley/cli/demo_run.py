@@ -58,7 +58,8 @@ def _family(family: str, run: Path, batch: int) -> str:
         scored = scoring.evaluate_run(
             predictor, source, "test", run / "evaluation", f"medley demo {family}", own=source, tick=tick
         )
-    curves = sorted(run.glob("*-*/curves.png"))
+    curves, without = (sorted(run.glob(f"*-*/{name}.png")) for name in ("curves", "diagnostics"))
+    seen = "the volume as it is, empty, with its voxels in any order, and noise, and what was written of each"
     return "".join(
         [
             page.heading(family),
@@ -67,6 +68,10 @@ def _family(family: str, run: Path, batch: int) -> str:
             *_cases(predictor, source, run, batch),
             page.heading("How it was trained"),
             page.gallery([page.figure(path.read_bytes(), f"Training, stage {path.parent.name}") for path in curves]),
+            *(
+                page.figure(path.read_bytes(), f"After {path.parent.name}: {seen}", whole_width=True)
+                for path in without
+            ),
         ]
     )
 
@@ -86,7 +91,10 @@ def _cases(predictor: Predictor, source: Source, run: Path, batch: int) -> Itera
         answer = predictor.answer(Request(films, note, case.case_id))
         picture = draw_answer(answer, note, case.labels)
         write_picture(run / "cases" / f"{case.case_id}.png", picture)
-        caption = f"{case.case_id}: film and note, findings against their thresholds, and where they were read."
+        what = "film and note, findings against their thresholds, and where they were read"
+        if not answer.films:
+            what = "three planes, and the findings against their thresholds"
+        caption = f"{case.case_id}: {what}."
         yield page.figure(picture, caption, whole_width=True)
         if answer.prediction.hypothesis:
             yield _reports(answer, target_sections(case))

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+
+from medley.cli.named import named
 
 
 def evaluate(
@@ -22,6 +24,13 @@ def evaluate(
     unfinished: Annotated[
         bool, typer.Option("--unfinished", help="Score the best weights so far of a run still in training.")
     ] = False,
+    floor: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="NAME=RUN or NAME=FILE: another system's answers to the same cases, as slices_2d=runs/slices_2d. "
+            "Repeat it."
+        ),
+    ] = None,
     out: Annotated[Path | None, typer.Option(help="Where to write; default RUN/evaluation.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the scorecard as JSON.")] = False,
 ) -> None:
@@ -46,11 +55,13 @@ def evaluate(
     choose(part, dict.fromkeys(PARTS), "part")
     if (cases is None) != (splits is None):
         raise MedleyError("--cases and --splits go together: a table is scored by the parts of its own manifest")
+    beside = {name: Path(file) for name, file in named("--floor", floor or (), "slices_2d=runs/slices_2d").items()}
     predictor = load(run, unfinished=unfinished)
     scoring.check_controls(predictor, controls)
     folder = out or Path(predictor.facts["run"]) / "evaluation"
     if controls:
         quiet_lightning()
+    how: dict[str, Any] = {"beside": beside, "controls": controls, "say": console.print}
     with ticker() as tick:
         own = None
         try:
@@ -63,9 +74,7 @@ def evaluate(
             scoring.fit_on_dev(predictor, own, tick)
         source = scoring.other_source(predictor, cases, splits, part, tick) if cases and splits else own
         assert source is not None
-        scored = scoring.evaluate_run(
-            predictor, source, part, folder, str(context.obj), own=own, controls=controls, say=console.print, tick=tick
-        )
+        scored = scoring.evaluate_run(predictor, source, part, folder, str(context.obj), own=own, tick=tick, **how)
     card = scored.card
     if as_json:
         typer.echo(json.dumps(card.as_json()))

@@ -13,7 +13,8 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.ndimage import affine_transform, zoom
+import torch
+import torch.nn.functional as F
 
 from medley.core.records import Volume
 from medley.core.seeds import generator
@@ -21,6 +22,7 @@ from medley.core.seeds import generator
 MAX_ROTATION_DEGREES = 10.0
 MAX_SHIFT = 0.05  # of the field of view
 MAX_SCALE = 0.1
+MAX_STEP_MM = 6.5  # of a light draw
 MAX_LOG_GAMMA = 0.25
 MAX_BIAS = 0.15  # of the grey value, from one end of the brain to the other
 MAX_NOISE = 0.03  # standard deviation, of the grey scale
@@ -55,13 +57,25 @@ def draw(rng: np.random.Generator) -> Augmentation3d:
     )
 
 
+def draw_light(rng: np.random.Generator, volume: Volume) -> Augmentation3d:
+    """One draw that moves the volume by whole voxels, at most MAX_STEP_MM each way, and regrades it: what a tower that
+    cuts a volume into patches must not learn by heart, in a quarter of the time and without blur."""
+    size_mm = np.linalg.norm(volume.affine[:3, :3], axis=0)
+    most = np.floor(MAX_STEP_MM / size_mm).astype(int)
+    steps = rng.integers(-most, most + 1) / volume.voxels.shape[1:]
+    return dataclasses.replace(draw(rng), rotation_degrees=(0.0, 0.0, 0.0), scale=1.0, shift=tuple(steps.tolist()))
+
+
 def apply(augmentation: Augmentation3d, volume: Volume) -> Volume:
     """The volume and its regions moved, its voxels regraded. What is outside the brain stays 0."""
     into = _inverse(augmentation, volume)
-    voxels_SDHW = np.stack([_moved(voxels_DHW, into, order=1) for voxels_DHW in volume.voxels])
-    regions = {name: _moved(of, into, order=0) if of.any() else of for name, of in volume.regions.items()}
-    affine = volume.affine @ into
-    return dataclasses.replace(volume, voxels=_regraded(augmentation, voxels_SDHW), regions=regions, affine=affine)
+    some = {name: of for name, of in volume.regions.items() if of.any()}
+    moved = _moved(np.stack([*volume.voxels, *some.values()]), into)  # only some: most lesions lack a part
+    voxels, regions = moved[: len(volume.voxels)], dict(zip(some, moved[len(volume.voxels) :], strict=True))
+    voxels = _regraded(augmentation, voxels)
+    return dataclasses.replace(
+        volume, voxels=voxels, regions={**volume.regions, **regions}, affine=volume.affine @ into
+    )
 
 
 def _inverse(augmentation: Augmentation3d, volume: Volume) -> np.ndarray:
@@ -82,20 +96,37 @@ def _inverse(augmentation: Augmentation3d, volume: Volume) -> np.ndarray:
     return into
 
 
-def _moved(voxels_DHW: np.ndarray, into: np.ndarray, order: int) -> np.ndarray:
-    return affine_transform(voxels_DHW, into[:3, :3], into[:3, 3], order=order, mode="constant", cval=0)
+def _moved(images_CDHW: np.ndarray, into: np.ndarray) -> np.ndarray:
+    """Sampled linearly at `into` of each index; 0 beyond the grid. grid_sample counts from -1 to 1, and in W, H, D."""
+    steps = into[:3, 3].round().astype(int)
+    if np.allclose(into[:3, :3], np.eye(3)) and np.allclose(into[:3, 3], steps, atol=1e-6):
+        return _stepped(images_CDHW, steps)
+    half = (np.array(images_CDHW.shape[1:]) - 1) / 2
+    linear = into[:3, :3] * half / half[:, None]
+    theta = np.column_stack([linear, (into[:3, :3] @ half + into[:3, 3] - half) / half])[::-1, [2, 1, 0, 3]]
+    images = torch.from_numpy(images_CDHW).float()[None]
+    grid = F.affine_grid(torch.from_numpy(theta.copy()).float()[None], list(images.shape), align_corners=True)
+    return F.grid_sample(images, grid, align_corners=True)[0].round().to(torch.uint8).numpy()
+
+
+def _stepped(images_CDHW: np.ndarray, steps: np.ndarray) -> np.ndarray:
+    """Index i of the new grid is index i + steps of the old one: no voxel is sampled."""
+    out = np.zeros_like(images_CDHW)
+    here = tuple(slice(max(0, -step), size - max(0, step)) for step, size in zip(steps, out.shape[1:], strict=True))
+    there = tuple(slice(max(0, step), size - max(0, -step)) for step, size in zip(steps, out.shape[1:], strict=True))
+    out[:, *here] = images_CDHW[:, *there]
+    return out
 
 
 def _regraded(augmentation: Augmentation3d, voxels_SDHW: np.ndarray) -> np.ndarray:
     """Gamma, bias field and noise inside the brain; its darkest grey is 1, since 0 is what lies outside."""
-    inside = voxels_SDHW > 0
-    grey = ((voxels_SDHW.astype(np.float32) - 1) / 254).clip(0, 1) ** augmentation.gamma
+    curve = ((np.arange(256, dtype=np.float32) - 1) / 254).clip(0, 1) ** augmentation.gamma
+    grey = curve[voxels_SDHW]
     rng = generator("volume noise", augmentation.noise_key)
     if augmentation.bias > 0:
-        knots = rng.uniform(-1, 1, (_BIAS_KNOTS,) * 3)
-        shape = voxels_SDHW.shape[1:]
-        field = zoom(knots, [size / _BIAS_KNOTS for size in shape], order=1, grid_mode=True, mode="nearest")
-        grey *= 1 + augmentation.bias * field.astype(np.float32)
+        knots = torch.from_numpy(rng.uniform(-1, 1, (1, 1) + (_BIAS_KNOTS,) * 3).astype(np.float32))
+        field_DHW = F.interpolate(knots, size=voxels_SDHW.shape[1:], mode="trilinear")[0, 0].numpy()
+        grey *= 1 + augmentation.bias * field_DHW
     if augmentation.noise > 0:
         grey += augmentation.noise * rng.standard_normal(grey.shape, dtype=np.float32)
-    return np.where(inside, np.rint(1 + 254 * grey.clip(0, 1)), 0).astype(np.uint8)
+    return np.where(voxels_SDHW > 0, np.rint(1 + 254 * grey.clip(0, 1)), 0).astype(np.uint8)

@@ -8,6 +8,7 @@ Shapes: B batch, K image tokens, L prompt with the image, T words, E width, S vo
 
 from __future__ import annotations
 
+import copy
 import inspect
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -76,6 +77,20 @@ class TiedHead(nn.Module):
         return F.linear(states, self.weight)
 
 
+@dataclass(frozen=True)
+class Begun:
+    """Keys and values of the words of a prompt that stand before its image."""
+
+    words: int
+    read: Any  # a transformers cache of one row
+
+    def of(self, rows: int) -> Any:
+        """A cache of so many rows that begin alike; the model writes on in it, so each reading has its own."""
+        cache = copy.deepcopy(self.read)
+        cache.batch_repeat_interleave(rows)
+        return cache
+
+
 class CausalDecoder(nn.Module):
     """A causal model with the image in its prompt. transformers' own model does the generating."""
 
@@ -100,8 +115,20 @@ class CausalDecoder(nn.Module):
         read_BLE = self.embed(prompt_BL.clamp(min=0))
         return read_BLE.masked_scatter(is_image_BL[..., None], memory_BKE.to(read_BLE)), prompt_BL != NOTHING
 
-    def forward(self, memory_BKE: torch.Tensor, prompt_BL: torch.Tensor, words_BT: torch.Tensor) -> torch.Tensor:
-        """Logits [B, T, S] of each of `words_BT` (NOTHING on the right), given the prompt and the words before it."""
+    @torch.no_grad()
+    def begun(self, prompt_1L: torch.Tensor) -> Begun | None:
+        """What a prompt holds before its image, read once for all images; None where the image comes first."""
+        before = int((prompt_1L[0] == IMAGE).int().argmax())
+        if not before:
+            return None
+        read = self.lm.base_model(inputs_embeds=self.embed(prompt_1L[:, :before]), use_cache=True)
+        return Begun(before, read.past_key_values)
+
+    def forward(
+        self, memory_BKE: torch.Tensor, prompt_BL: torch.Tensor, words_BT: torch.Tensor, begun: Begun | None = None
+    ) -> torch.Tensor:
+        """Logits [B, T, S] of each of `words_BT` (NOTHING on the right), given the prompt and the words before it. What
+        has `begun` is not read again; the prompts must be the one that it is of."""
         prompt_BLE, is_prompt_BL = self.prompt(memory_BKE, prompt_BL)
         words = words_BT.shape[1]
         before_BT = words_BT[:, :-1]
@@ -112,7 +139,11 @@ class CausalDecoder(nn.Module):
             options = {"attention_mask": is_read_BN.long(), "position_ids": _positions(is_read_BN)}
         if self._takes_types:  # without them some models refuse to train; 0 is text, which is causal
             options["token_type_ids"] = torch.zeros(is_read_BN.shape, dtype=torch.long, device=is_read_BN.device)
-        logits_BNS = self.lm(inputs_embeds=read_BNE, use_cache=False, logits_to_keep=words, **options).logits
+        options["use_cache"] = False
+        if begun is not None:
+            read_BNE = read_BNE[:, begun.words :]
+            options |= {"use_cache": True, "past_key_values": begun.of(len(read_BNE))}
+        logits_BNS = self.lm(inputs_embeds=read_BNE, logits_to_keep=words, **options).logits
         return logits_BNS[:, -words:][:, -words:]
 
     @torch.no_grad()
@@ -162,9 +193,11 @@ class CausalDecoder(nn.Module):
         told = self.lm.generation_config.eos_token_id
         return [] if told is None else [told] if isinstance(told, int) else list(told)
 
-    def nll(self, memory_BKE: torch.Tensor, prompt_BL: torch.Tensor, words_BT: torch.Tensor) -> torch.Tensor:
+    def nll(
+        self, memory_BKE: torch.Tensor, prompt_BL: torch.Tensor, words_BT: torch.Tensor, begun: Begun | None = None
+    ) -> torch.Tensor:
         """The negative log-probability [B, T] of each word, given the prompt and the words before it; 0 for NOTHING."""
-        logits_BTS = self(memory_BKE, prompt_BL, words_BT)
+        logits_BTS = self(memory_BKE, prompt_BL, words_BT, begun)
         wanted_BT = words_BT.masked_fill(words_BT == NOTHING, -100)
         return F.cross_entropy(logits_BTS.float().transpose(1, 2), wanted_BT, reduction="none")
 

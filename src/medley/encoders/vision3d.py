@@ -47,7 +47,8 @@ class Inflation:
 
     Stride = kernel gives tubelets side by side; any other stride lets kernels reach over the ends by half of one.
     `published` is what the system does that BrainGemma3D's authors trained: grey as the mean over colours, pixels in
-    [0, 1] as they are, and in place of all tables a fixed code of positions.
+    [0, 1] as they are, and in place of all tables a fixed code of positions. `apart` is no inflation to speak of: each
+    row of patches in depth is read by itself, as a 2D tower reads one slice after the other.
     """
 
     how: Literal["centre", "average"] = "centre"
@@ -55,9 +56,12 @@ class Inflation:
     stride: int = 1
     edges: Literal["refuse", "pad", "crop"] = "refuse"
     published: bool = False
+    apart: bool = False
 
     def check(self) -> None:
-        """Raises MedleyError where there is no centre to put the weights on."""
+        """Raises MedleyError where there is no centre to put the weights on, or slices apart would be blended."""
+        if self.apart and (self.kernel > 1 or self.published):
+            raise MedleyError("model.slices_apart: a slice has no depth; set depth_kernel to 1 and no preset")
         if self.how == "centre" and self.kernel % 2 == 0 and self.stride != self.kernel:
             raise MedleyError(
                 f"model.depth_kernel is {self.kernel}: inflation 'centre' needs an odd kernel, or a depth_stride of "
@@ -67,13 +71,15 @@ class Inflation:
     @property
     def beyond(self) -> int:
         """Slices that are added at each end."""
-        return 0 if self.stride == self.kernel else self.kernel // 2
+        return 0 if self.stride == self.kernel else self.kernel // 2  # none, too, of slices apart
 
     def grid(self, shape: Grid, patch: int) -> Grid:
         """The patches (d, h, w) of a volume. Raises MedleyError where they do not fit and `edges` does not say how."""
         self.check()
         depth, *sides = shape
         deep = (depth + 2 * self.beyond - self.kernel) // self.stride + 1
+        if self.apart:
+            deep = len(range(self.stride // 2, depth, self.stride))
         if deep < 1 or (self.stride == self.kernel and depth % self.kernel and self.edges != "crop"):
             raise MedleyError(f"model.grid: a depth of {depth} is no multiple of model.depth_kernel, {self.kernel}")
         for side in sides:
@@ -107,7 +113,8 @@ class InflatedPatches(nn.Module):
             side = math.isqrt(len(table_ND))
             resized = resize_table(table_ND, (side, side), self.grid[1:])
             self.position_embed_ND = nn.Parameter(resized.clone())
-            self.depth_position_embed_KD = nn.Parameter(torch.zeros(self.grid[0], table_ND.shape[1]))
+            if not inflation.apart:
+                self.depth_position_embed_KD = nn.Parameter(torch.zeros(self.grid[0], table_ND.shape[1]))
 
     def forward(self, volumes_BSDHW: torch.Tensor) -> tuple[torch.Tensor, Grid]:
         """Patches [B, P, C] with their positions, and their grid; of any number of slices, the tables resized."""
@@ -139,7 +146,9 @@ class InflatedPatches(nn.Module):
         """The convolution. Where patches do not overlap it is one product of matrices: its way back through a 3D
         convolution takes most of a small tower's time on a CPU."""
         weight, (stride, side, _) = self.patch.weight, self.patch.stride
-        if stride != weight.shape[2]:
+        if self.inflation.apart:
+            volumes_BSDHW, stride = volumes_BSDHW[:, :, stride // 2 :: stride], 1
+        elif stride != weight.shape[2]:
             return self.patch(volumes_BSDHW)
         sizes = [size // step for size, step in zip(volumes_BSDHW.shape[2:], (stride, side, side), strict=True)]
         whole = volumes_BSDHW[:, :, : sizes[0] * stride]
@@ -153,6 +162,8 @@ class InflatedPatches(nn.Module):
         if self.inflation.published:
             return published_positions(grid, like.shape[-1]).to(like)
         in_slice_ND = resize_table(self.position_embed_ND, self.grid[1:], (height, width))
+        if self.inflation.apart:
+            return in_slice_ND.repeat(depth, 1)
         of_depth_KD: torch.Tensor = self.depth_position_embed_KD
         if depth != self.grid[0]:
             of_depth_KD = F.interpolate(of_depth_KD.T[None], size=depth, mode="linear", align_corners=False)[0].T
@@ -175,12 +186,17 @@ class Vision3D(nn.Module):
 
     def forward(self, volumes_BSDHW: torch.Tensor) -> torch.Tensor:
         """Patches [B, P, C] after the last norm, of volumes in [0, 1]."""
-        tokens_BPC, _ = self.embed(volumes_BSDHW)
+        tokens_BPC, (depth, *_) = self.embed(volumes_BSDHW)
+        apart = self.embed.inflation.apart
+        if apart:
+            tokens_BPC = tokens_BPC.unflatten(1, (depth, -1)).flatten(0, 1)  # a slice is an image of the batch
         for layer in self.encoder.layers:
             if self.checkpointing and tokens_BPC.requires_grad:  # a tower whose patches alone learn is in eval mode
                 tokens_BPC = checkpoint(layer, tokens_BPC, None, use_reentrant=False)
             else:
                 tokens_BPC = layer(tokens_BPC, None)
+        if apart:
+            tokens_BPC = tokens_BPC.unflatten(0, (-1, depth)).flatten(1, 2)
         return self.post_layernorm(tokens_BPC)
 
     def pooled(self, patches_BPC: torch.Tensor) -> torch.Tensor:

@@ -15,6 +15,7 @@ from medley.core.errors import MedleyError
 from medley.core.records import Study, Volume, VolumeInput
 
 _NARROW = 0.02  # of the grey scale: where a voxel varies less, it is the background of nearly every brain
+_CELLS, _FAINT = 16, 0.05  # an axis, for the slow shading; and the least of it that is divided by
 
 
 def stack_volumes(studies: Sequence[Study], reads: VolumeInput) -> torch.Tensor:
@@ -52,14 +53,36 @@ def densest(mask_DHW: torch.Tensor, grid: tuple[int, int, int]) -> torch.Tensor:
     return nn.functional.adaptive_max_pool3d(mask_DHW[None].float(), grid)[0] / 255
 
 
+def without_shading(volumes_BSDHW: torch.Tensor) -> torch.Tensor:
+    """The slow shading of coils taken out: each voxel of the brain is a half of what it is of the mean around it; 0
+    outside stays 0.
+
+    The mean is that of the brain's voxels, over about a quarter of each axis: made on a grid of 16 cells an axis, twice
+    over three cells, and interpolated. What is larger than that is shading, what is smaller is anatomy, or a lesion.
+    """
+    depth, height, width = shape = volumes_BSDHW.shape[2:]
+    cells = (min(depth, _CELLS), min(height, _CELLS), min(width, _CELLS))
+    inside = (volumes_BSDHW > 0).to(volumes_BSDHW)
+
+    def around(image: torch.Tensor) -> torch.Tensor:
+        image = nn.functional.adaptive_avg_pool3d(image, cells)
+        for _ in range(2):
+            image = nn.functional.avg_pool3d(image, 3, stride=1, padding=1)
+        return image
+
+    mean = around(volumes_BSDHW) / around(inside).clamp(min=1e-3)
+    mean = nn.functional.interpolate(mean, size=shape, mode="trilinear", align_corners=False)
+    return inside * volumes_BSDHW / (2 * mean.clamp(min=_FAINT))
+
+
 def voxel_statistics(volumes: Iterable[Volume]) -> dict[str, torch.Tensor]:
-    """`mean` and `std` of each voxel [S, D, H, W] over a sample of the training part, in the scale [0, 1].
+    """`mean` and `std` of each voxel [S, D, H, W] without its shading, over a sample of the training part.
 
     Raises MedleyError where there are fewer than two volumes.
     """
     count, total, square = 0, np.zeros(()), np.zeros(())
     for volume in volumes:
-        voxels = volume.voxels.astype(np.float32) / 255
+        voxels = without_shading(torch.from_numpy(volume.voxels).float()[None] / 255)[0].numpy()
         count, total, square = count + 1, total + voxels, square + voxels**2
     if count < 2:
         raise MedleyError(
@@ -71,8 +94,8 @@ def voxel_statistics(volumes: Iterable[Volume]) -> dict[str, torch.Tensor]:
 
 
 class VoxelStandard(nn.Module):
-    """Each voxel less its mean over the training part, by its deviation. What is nearly always background stays small:
-    its deviation counts as no less than a fiftieth of the grey scale."""
+    """Each voxel, without the shading, less its mean over the training part, by its deviation. What is nearly always
+    background stays small: its deviation counts as no less than a fiftieth of the grey scale."""
 
     mean: torch.Tensor
     std: torch.Tensor
@@ -84,4 +107,4 @@ class VoxelStandard(nn.Module):
 
     def forward(self, volumes_BSDHW: torch.Tensor) -> torch.Tensor:
         """The same shape, about 1/2 with a deviation of about 1/2: a SigLIP reads (x - 0.5) / 0.5."""
-        return (volumes_BSDHW - self.mean) / self.std * 0.5 + 0.5
+        return (without_shading(volumes_BSDHW) - self.mean) / self.std * 0.5 + 0.5

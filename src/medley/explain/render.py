@@ -99,8 +99,9 @@ def draw_bars(place, bars: Sequence[Bar], truth: Mapping[str, float]) -> None:
     place.set_yticks(range(len(ordered)), names, fontsize=8)
     place.set(xlim=(0, 1))
     place.tick_params(axis="x", labelsize=8)
-    told = "line: threshold; orange: at or over it; ring: the film alone"
-    place.set_xlabel(told + ("; ✓: known to be there" if truth else ""), fontsize=7.5)
+    told = ["line: threshold", "orange: at or over it"]
+    told += ["ring: the film alone"] if any(bar.image_only is not None for bar in bars) else []
+    place.set_xlabel("; ".join(told + (["✓: known to be there"] if truth else [])), fontsize=7.5)
     for side in ("top", "right"):
         place.spines[side].set_visible(False)
 

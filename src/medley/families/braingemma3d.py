@@ -46,7 +46,7 @@ from medley.core.family import Family, Tower
 from medley.core.files import read_json, write_json
 from medley.core.labels import BRAIN_LABELS
 from medley.core.records import Evidence, Prediction, Report, Study, VolumeGrid, VolumeInput, target_sections
-from medley.core.stage import Objective, Stage
+from medley.core.stage import Objective, Rows, Stage
 from medley.core.weights import load_tensors, save_tensors
 from medley.decoders.causal import CausalSpec, adapt, build_causal, describe_causal, small_gemma
 from medley.decoders.facts import FACT_WORDS, PLACES, PlacedFacts, places_of
@@ -58,7 +58,7 @@ from medley.encoders.vision3d import Inflation, Vision3DSpec, build_vision3d, de
 from medley.encoders.volumes import VoxelStandard, stack_shares, stack_volumes, voxel_statistics
 from medley.fusion.perceiver import build_compressor
 from medley.fusion.projector import Projector
-from medley.losses.contrastive import Grounding, fact_keys, pair_count, text_keys
+from medley.losses.contrastive import Grounding, contrast_sum, fact_keys, joint_contrast, pair_count, text_keys
 from medley.losses.multilabel import bce, masked_sum
 from medley.losses.weighted import weighted_token_sum
 
@@ -83,7 +83,8 @@ class BrainGemma3DConfig(Config):
     sequences: tuple[Literal["flair", "t1", "t1c", "t2"], ...] = ("flair",)
     """Which sequences are read, in this order; every study must have them."""
     standardise: Literal["grey", "voxel"] = "grey"
-    """grey: one scale for all voxels, as SigLIP has it; voxel: each by its mean and deviation over training volumes."""
+    """grey: one scale for all voxels, as SigLIP has it; voxel: the slow shading is taken out, then each
+    voxel goes by its mean and deviation over training volumes."""
     vision: str | None = "google/medsiglip-448"
     """A SigLIP of the hub or a local folder, or null for a small one with random weights."""
     vision_dim: int = Field(128, multiple_of=32, gt=0)
@@ -98,6 +99,8 @@ class BrainGemma3DConfig(Config):
     """Slices that a patch reads."""
     depth_stride: int = Field(1, ge=1)
     """Slices from one patch to the next; equal to `depth_kernel`, patches do not overlap."""
+    slices_apart: bool = False
+    """Read one slice of each `depth_stride` by itself, as a 2D tower does: the model that 3D has to be better than."""
     edges: Literal["refuse", "pad", "crop"] = "pad"
     """What happens to rows and columns that are no multiple of the patch: an error, padding, or they are left out."""
     published_features: bool = False
@@ -188,16 +191,16 @@ class BrainGemma3DConfig(Config):
     @property
     def inflated(self) -> Inflation:
         edges = (self.inflation, self.depth_kernel, self.depth_stride, self.edges)
-        return Inflation(*edges, published=self.published_features)
+        return Inflation(*edges, published=self.published_features, apart=self.slices_apart)
 
 
 _SMALL: dict[str, Any] = {"vision": None, "decoder": None, "prompt": "raw", "load": "fp32", "lora_paths": []}
 _SMALL |= {"checkpointing": False, "edges": "refuse", "asked": "Report:"}
 _TINY: dict[str, Any] = {"grid": (32, 64, 64), "fov_mm": (160.0, 192.0, 192.0), "standardise": "voxel"}
-_TINY |= {"depth_kernel": 4, "depth_stride": 4, "resampler_heads": 4, "report_tokens": 160, "fact_words": 3.0}
+_TINY |= {"depth_kernel": 8, "depth_stride": 8, "resampler_heads": 4, "report_tokens": 160, "fact_words": 3.0}
 _TINY |= {"contrastive_dim": 64, "grounds_rate": 3e-4, "writer_rate": 1e-3}
 _TINY |= {"rates": {"towers": 3e-3, "contrastive": 3e-4, "warmup": 1e-3, "lora": 1e-3}}
-_TINY |= {"epochs": {"towers": 8, "contrastive": 1, "warmup": 1, "lora": 2}}
+_TINY |= {"epochs": {"towers": 11, "contrastive": 0.5, "warmup": 0.5, "lora": 1.5}}
 _TINY |= {"batch": {"towers": 16, "contrastive": 32, "warmup": 32, "lora": 16}}
 _TOY: dict[str, Any] = {"grid": (8, 16, 16), "fov_mm": (160.0, 192.0, 192.0), "vision_dim": 32}
 _TOY |= {"vision_layers": 1, "depth_kernel": 4, "depth_stride": 4, "tokens": 4, "resampler_heads": 2}
@@ -211,7 +214,7 @@ SIZES: dict[str, dict[str, Any]] = {"paper": {}, "tiny": {**_SMALL, **_TINY}, "t
 class Batch:
     """B studies. What is learned from is None outside training: `facts_BF` and `places_BRdhw` are nan where not known,
     `words_BT` is NOTHING and `weights_BT` 0 where nothing is to be said, equal `keys_B2` are equal
-    texts (0: none) and equal facts."""
+    texts (0: none) and equal facts (0: not all are known)."""
 
     volumes_BSDHW: torch.Tensor  # in [0, 1], 0 outside the brain
     prompt_BL: torch.Tensor  # tokens, and the image's places (see `decoders.prompt`)
@@ -236,7 +239,7 @@ class Output:
     facts_BF: torch.Tensor | None  # logits, read off the tokens
     seen: tuple[torch.Tensor, torch.Tensor] | None  # the same off the patches, and of each patch [B, P, R] (`towers`)
     words: Callable[[], torch.Tensor]  # logits [B, T, V] of the report, from the volume
-    contrast: Callable[[], torch.Tensor]  # the contrastive loss, summed
+    rows: Callable[[], Rows]  # what the contrastive loss reads of each study
     training: bool
 
     def binary(self, head: str) -> torch.Tensor:
@@ -384,17 +387,15 @@ class BrainGemma3D(nn.Module):
             facts_BF=self.facts(tokens_BKC) if self.config.facts_weight else None,
             seen=(self.towers["facts"](patches_BPC), self.towers["patch"](patches_BPC)) if self.learns_to_see else None,
             words=partial(self.decoder, memory_BKE, batch.prompt_BL, batch.words_BT),
-            contrast=partial(self._contrast, tokens_BKC, batch),
+            rows=partial(self._rows, tokens_BKC, batch),
             training=self.training,
         )
 
-    def _contrast(self, tokens_BKC: torch.Tensor, batch: Batch) -> torch.Tensor:
+    def _rows(self, tokens_BKC: torch.Tensor, batch: Batch) -> Rows:
         assert batch.words_BT is not None
         assert batch.keys_B2 is not None, "a batch for answering has no report"
-        if not self.training and not int(pair_count(batch.keys_B2[:, 0])):  # the one study left over of a dev part
-            return tokens_BKC.new_zeros(())
-        text_BE = self.decoder.text_states(batch.words_BT)
-        return self.contrast(tokens_BKC.mean(1), text_BE, *batch.keys_B2.unbind(1))
+        rows = self.contrast.rows(tokens_BKC.mean(1), self.decoder.text_states(batch.words_BT))
+        return {**rows, "keys": batch.keys_B2[:, 0], "spared": batch.keys_B2[:, 1]}
 
 
 def has_towers_stage(config: BrainGemma3DConfig) -> bool:
@@ -413,7 +414,8 @@ def write_reports(model: BrainGemma3D, processor: BrainGemma3DProcessor, output:
 def objective(weights: Mapping[str, float]) -> Objective:
     """The terms that `weights` names: words, facts (off the tokens), contrast, placed and patch (off the patches)."""
     wanted = {name: weight for name, weight in weights.items() if weight}
-    return Objective(wanted, partial(_sums, tuple(wanted)), _counts)
+    others = partial(_sums, tuple(name for name in wanted if name != "contrast"))
+    return Objective(wanted, partial(_sums, tuple(wanted)), _counts, joint_contrast(others, wanted))
 
 
 def _sums(terms: Sequence[str], output: Output, batch: Batch) -> dict[str, torch.Tensor]:
@@ -424,7 +426,7 @@ def _sums(terms: Sequence[str], output: Output, batch: Batch) -> dict[str, torch
     if "facts" in terms and output.facts_BF is not None:
         found["facts"] = masked_sum(bce, output.facts_BF, facts_BF)
     if "contrast" in terms:
-        found["contrast"] = output.contrast()
+        found["contrast"] = contrast_sum(output.rows(), learns=output.training)
     if output.seen is not None and "placed" in terms:
         placed_BF, patch_BPR = output.seen
         found["placed"] = masked_sum(bce, placed_BF, facts_BF)
@@ -494,5 +496,5 @@ FAMILY = Family(
     sketch=sketch,
     reference=published_counts("braingemma3d"),
     write=write_reports,
-    tower=Tower(("vision", "standard"), "volumes_BSDHW", "patches_BPC", lambda model, volumes: model.see(volumes)),
+    tower=Tower(("vision", "standard"), "volumes_BSDHW", "patches_BPC", BrainGemma3D.see),
 )

@@ -23,6 +23,7 @@ from medley.core.errors import MedleyError
 
 Grid = tuple[int, int, int]
 Positions = Literal["learned", "sincos"]
+_LOUD = 4.0  # of the code of a place beside what a patch says: from a faint one latents hardly learn where to look
 
 
 class LatentAttention(nn.Module):
@@ -59,8 +60,8 @@ class LatentAttention(nn.Module):
 
 
 class PerceiverResampler(nn.Module):
-    """K learned latents through some layers; patches are told where they are by a fixed code, or a table that begins as
-    that code: from a faint one latents are slow to learn where to look."""
+    """K learned latents through some layers; patches are told where they are by a fixed code, or by a table that begins
+    as that code and is learned."""
 
     def __init__(self, dim: int, heads: int, layers: int, tokens: int, grid: Grid, positions: Positions = "learned"):
         super().__init__()
@@ -70,9 +71,9 @@ class PerceiverResampler(nn.Module):
         self.latents_token = nn.Parameter(torch.randn(tokens, dim) * 0.02)
         code_PC = sincos_3d(grid, dim)
         if positions == "learned":
-            self.position_embed_PC = nn.Parameter(code_PC)
+            self.position_embed_PC = nn.Parameter(_LOUD * code_PC)
         else:
-            self.register_buffer("position_embed_PC", code_PC, persistent=False)
+            self.register_buffer("position_embed_PC", _LOUD * code_PC, persistent=False)
         self.layers = nn.ModuleList(LatentAttention(dim, heads) for _ in range(layers))
         self.norm = nn.LayerNorm(dim)
 
@@ -130,12 +131,20 @@ def build_compressor(
 
 
 def sincos_3d(grid: Grid, dim: int) -> torch.Tensor:
-    """Fixed sine-cosine code of positions [d * h * w, dim], a third of the channels an axis; what is left over is 0."""
+    """Sine-cosine code of positions [d * h * w, dim]: a third of the channels an axis, its frequencies evenly spaced
+    from one wave over the volume to the finest that the grid can hold (Jaegle et al. 2021, section 3.2), so that even
+    neighbours differ much. What is left over is 0."""
     each = dim // 6
     if not each:
         raise MedleyError(f"the width is {dim}; a code of positions in three dimensions needs 6 or more")
-    frequency = torch.exp(-math.log(10_000.0) * torch.arange(each) / each)
-    axes = torch.meshgrid(*(torch.arange(size) for size in grid), indexing="ij")
-    angles = [axis.flatten()[:, None] * frequency for axis in axes]
-    code = torch.cat([wave for angle in angles for wave in (angle.sin(), angle.cos())], dim=1)
+    waves = []
+    for axis, size in zip(torch.meshgrid(*(_middles(size) for size in grid), indexing="ij"), grid, strict=True):
+        angles = axis.flatten()[:, None] * math.pi * torch.linspace(1, max(1, size / 2), each)
+        waves += [angles.sin(), angles.cos()]
+    code = torch.cat(waves, dim=1)
     return F.pad(code, (0, dim - code.shape[1]))
+
+
+def _middles(size: int) -> torch.Tensor:
+    """The middles of so many cells of [-1, 1]."""
+    return (2 * torch.arange(size) + 1) / size - 1

@@ -57,7 +57,7 @@ def make_answer(
         warnings=(*remarks, *_warnings(opened.films, model)),
         model=model,
         heatmaps=evidence.maps,
-        flags=flags_of(prediction.hypothesis, prediction.scores, cuts) if films else (),
+        flags=flags_of(prediction.task, prediction.hypothesis, prediction.scores, cuts),
         unread=opened.unread,
         volume=opened.volume,
     )
@@ -127,4 +127,4 @@ def model_warnings(model: Mapping[str, Any]) -> Iterable[str]:
     if model["leaky"]:
         yield "this model was trained on notes that give the labels away: what it adds for a note is not to be trusted"
     if model["trained_on_synthetic"]:
-        yield "this model was trained on generated films: its answers on real ones mean nothing clinically"
+        yield "this model was trained on generated images: its answers on real ones mean nothing clinically"

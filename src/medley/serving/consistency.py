@@ -1,8 +1,8 @@
 """Does the report say what the findings beside it say? Flags where the two part; the report is never rewritten.
 
-The labeler reads the report, and each finding is called where its probability reaches the run's threshold (0.5 where
-none could be fitted). A hedge ("possible pneumonia") agrees with either. Both may be wrong, and agreeing is no proof:
-one model made both from one film. What parts is where a reader should look twice.
+The labeler of its task reads the report, and each finding is called where its probability reaches the run's threshold
+(0.5 where none could be fitted). A hedge ("possible pneumonia") agrees with either. Both may be wrong, and agreeing is
+no proof: one model made both from one image. What parts is where a reader should look twice.
 """
 
 from __future__ import annotations
@@ -12,12 +12,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from medley.core.labels import CHEXPERT_14, NO_FINDING
+from medley.core.labels import BRAIN_LABELS, CHEXPERT_14, NO_FINDING
+from medley.language.brain import read_brain
 from medley.language.labeler import join_sections, label_text
+from medley.language.negation import ABSENT, PERHAPS, PRESENT
 from medley.serving.reasoning import UNFITTED
 
 SAID, DENIED, UNMENTIONED = "said", "denied", "not mentioned"
 CHECKED = tuple(name for name in CHEXPERT_14 if name != NO_FINDING)  # which follows from the others
+_LESION = BRAIN_LABELS[0]
 _WORDS = {SAID: "says {}, but the finding is called absent", DENIED: "denies {}, but the finding is called present"}
 _WORDS |= {UNMENTIONED: "does not mention {}, but the finding is called present"}
 
@@ -42,7 +45,7 @@ class Flag:
 
 
 def flags_of(
-    sections: Mapping[str, str], scores: Mapping[str, float], thresholds: Mapping[str, float | None]
+    task: str, sections: Mapping[str, str], scores: Mapping[str, float], thresholds: Mapping[str, float | None]
 ) -> tuple[Flag, ...]:
     """What a written report and the scores beside it disagree on; nothing where no report was written.
 
@@ -51,15 +54,30 @@ def flags_of(
     text = join_sections(sections)
     if not text.strip():
         return ()
-    read = label_text(text)
+    read = _brain(text) if task == "brain_report" else _chest(text)
     found = []
-    for label in (name for name in CHECKED if name in scores):
+    for label in (name for name in read if name in scores):
         cut = thresholds.get(label)
         called = scores[label] >= (UNFITTED if cut is None else cut)
         says = _reading(read[label])
         if says is not None and called != (says == SAID):
             found.append(Flag(label, says, scores[label], cut))
     return tuple(found)
+
+
+def _chest(text: str) -> dict[str, float]:
+    read = label_text(text)
+    return {label: read[label] for label in CHECKED}
+
+
+def _brain(text: str) -> dict[str, float]:
+    """What a report of a brain says of each label: 1, 0, -1 (perhaps), nan (nothing)."""
+    said = read_brain(text)
+    values = {PRESENT: 1.0, PERHAPS: -1.0, ABSENT: 0.0}
+    read = {label: values.get(said.findings.get(label.lower(), ""), math.nan) for label in BRAIN_LABELS}
+    if said.says_lesion or said.says_healthy:
+        read[_LESION] = float(said.says_lesion)
+    return read
 
 
 def _reading(value: float) -> str | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -11,13 +11,15 @@ from typing import Any
 import numpy as np
 import torch
 
-from medley.core.family import Processor, to_device
+from medley.core.family import Processor
 from medley.core.labels import NO_FINDING
 from medley.core.records import Case, ImageRef, Prediction, Study
+from medley.data.images import Augmenting
 from medley.data.source import Source, batches
 from medley.evaluation.selection import dev_metrics
+from medley.training.features import ImageKeys, Keyed
 
-Example = tuple[Study, np.ndarray]
+Example = tuple[Study, np.ndarray, Hashable]  # what is read, what it should say, and what its images are called here
 
 
 @dataclass(frozen=True)
@@ -30,9 +32,9 @@ class TrainingData:
     task: str
     seed: int
     batch: int
-    augment: bool
+    augment: Augmenting | None
     aggregation: str
-    still: bool = False  # images are not augmented but for the mirror: their features are kept
+    keys: ImageKeys | None = None  # of images whose features are kept
 
     @cached_property
     def train(self) -> list[tuple[Case, tuple[ImageRef, ...]]]:
@@ -50,26 +52,30 @@ class TrainingData:
         simulated note is told anew each epoch, as is the report of a drawn brain, which may have been mirrored before.
         """
         case, images = self.train[example]
-        study = dataclasses.replace(self._study(case, images), note=self.source.note_told_again(case, epoch))
+        there = study = dataclasses.replace(self._study(case, images), note=self.source.note_told_again(case, epoch))
         if self.augment:
-            study = self.source.images.augmented(study, images, self.seed, epoch, self.still)
+            study = self.source.images.augmented(there, images, self.seed, epoch, self.augment)
+        mirrored = study is not there  # where features are kept, nothing else is done to it
         study = dataclasses.replace(study, case=self.source.told_again(study.case, epoch))
-        return study, self.source.targets(case, self.seed)
+        return study, self.source.targets(case, self.seed), (images, mirrored)
 
     def _study(self, case: Case, images: Sequence[ImageRef]) -> Study:
         """With what is known of where things lie, for a family that learns from it."""
         return self.source.images.with_regions(self.source.study(case, images), self.processor.regions)
 
-    def collate(self, examples: Sequence[Example]) -> Any:
-        """The family's Batch of these examples."""
-        return self.processor([study for study, _ in examples], [targets for _, targets in examples])
+    def collate(self, examples: Sequence[Example]) -> Keyed:
+        """The family's Batch of these examples, with the names of its images where their features are kept."""
+        studies, targets, which = zip(*examples, strict=True)
+        batch = self.processor(studies, targets)
+        return Keyed(batch) if self.keys is None else self.keys(batch, which)
 
-    def dev_batches(self, rank: int, world: int) -> Iterator[tuple[Any, list[Study]]]:
+    def dev_batches(self, rank: int, world: int) -> Iterator[tuple[Keyed, list[Study]]]:
         """This device's share of the dev part, without augmentation."""
         for groups in batches(self.dev[rank::world], self.batch):
             studies = [self._study(case, images) for case, images in groups]
             targets = [self.source.targets(case, self.seed) for case, _ in groups]
-            yield self.processor(studies, targets), studies
+            which = [(images, False) for _, images in groups]
+            yield self.collate(list(zip(studies, targets, which, strict=True))), studies
 
     def predict(self, output: Any, studies: Sequence[Study]) -> list[Prediction]:
         """Predictions with the labels they are scored against."""
@@ -82,7 +88,7 @@ class TrainingData:
     def dev_metric_names(self, model: torch.nn.Module) -> list[str]:
         """The metrics that this dev part can give, known from its labels and the heads of one batch's predictions."""
         batch, studies = next(self.dev_batches(0, 1))
-        first = self.predict(model.eval()(to_device(batch, next(model.parameters()).device)), studies)[0]
+        first = self.predict(model.eval()(batch.to(next(model.parameters()).device).batch), studies)[0]
         labels = {case.case_id: self.source.known_labels(case) for case, _ in self.dev}
         return sorted(self.dev_score([dataclasses.replace(first, case_id=key, labels=labels[key]) for key in labels]))
 

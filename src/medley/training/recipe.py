@@ -28,7 +28,8 @@ class StageConfig(Config):
     batch: int | None = Field(None, ge=1)
     """Studies a device reads at once; an optimiser step sees batch * accumulate * devices."""
     accumulate: int = Field(1, ge=1)
-    """Batches a device adds up before an optimiser step."""
+    """Batches a device adds up before an optimiser step. A loss that compares studies compares those of all of them, as
+    one large batch would: they are read twice, and one batch's memory is enough."""
     lr_scale: float = Field(1.0, gt=0)
     """Multiplies the stage's own learning rates."""
     dev_every: int = Field(1, ge=1)
@@ -60,8 +61,9 @@ class TrainerConfig(Config):
     """Loader processes a device."""
     clip: float = Field(1.0, gt=0)
     """Largest norm of the gradient."""
-    augment: bool = True
-    """Rotate, shift, scale and expose training films anew each epoch; never flip."""
+    augment: bool | Literal["mirror", "light"] = True
+    """Rotate, shift, scale and expose training images anew each epoch; films are never flipped, volumes are mirrored
+    with all that names a side. Of volumes also less: mirror alone; light: the mirror, whole voxels, grey values."""
     ema: float | None = Field(None, gt=0, lt=1)
     """Decay of a running average of the weights (0.999, say); the average is scored on dev and saved."""
     patience: int | None = Field(None, ge=1)
@@ -83,6 +85,8 @@ class EvaluateConfig(Config):
     """The share of positives that a threshold must find, where thresholds is sensitivity."""
     calibration: Literal["none", "temperature", "platt", "isotonic"] = "platt"
     """How scores become probabilities, fitted on the dev part."""
+    explained: int = Field(40, ge=0)
+    """Of volumes: lesions whose reports LIME explains; a few thousand passes through the model for each."""
 
     @model_validator(mode="after")
     def _sensitivity_is_used(self) -> EvaluateConfig:

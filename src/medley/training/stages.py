@@ -25,6 +25,7 @@ from medley.core.records import Volume, VolumeInput, target_sections
 from medley.core.seeds import seed_torch
 from medley.core.stage import Stage, freeze_all_but, rates_by_parameter
 from medley.core.weights import WEIGHTS
+from medley.data.images import Augmenting
 from medley.data.source import Progress as DataProgress
 from medley.data.source import Source, cache_folder, open_source, preprocessing_versions
 from medley.data.splits import write_splits
@@ -33,6 +34,7 @@ from medley.training.checkpoint import STATE, load_weights, progress_of, stage_f
 from medley.training.checks import check_best_by, check_hierarchy, hierarchy_holds
 from medley.training.curves import JOURNAL, draw_curves
 from medley.training.data import TrainingData
+from medley.training.diagnostics import diagnose, told_already
 from medley.training.features import FeatureCache, check_frozen
 from medley.training.loader import Windows
 from medley.training.module import UNREACHED, StageBar, StageModule, StagePlan
@@ -101,6 +103,9 @@ def train(
             _run_stage(family, recipe, changes, source, processor, model, _Stage(stage, rates, folder, set(trained)))
             say(parameter_table(model, rates, read_json(folder / UNREACHED)))
         load_weights(folder, model)
+        if first and family.write and isinstance(family.reads(config), VolumeInput) and not told_already(folder):
+            how = recipe.seed, _accelerator(recipe.trainer), recipe.trainer.precision, folder
+            say(f"{name}: {diagnose(family, model, processor, source, *how)}")
     return run
 
 
@@ -143,10 +148,16 @@ def _run_stage(
         settled = {**changes.model_dump(mode="json"), **settled}  # what the recipe left open is the family's
         document = {**recipe.model_dump(mode="json"), "stages": {stage.name: settled}}
         write_text(folder / "config.yaml", dump_yaml(type(recipe).model_validate(document)))
-    data = _data(family, recipe, source, processor, stage, still=changes.cache_features)
+    features = _features(family, model, trainer) if changes.cache_features else None
+    data = _data(family, recipe, source, processor, stage)
+    if features is not None:
+        data = replace(data, augment=data.augment and "mirror", keys=features.keys)
     world = trainer.devices * trainer.nodes
-    windows = Windows(len(data.train), stage.batch, changes.accumulate, world, stage.epochs, recipe.seed, stage.least)
-    if stage.batch < stage.least:
+    joint = stage.objective.joint is not None and changes.accumulate > 1
+    windows = Windows(
+        len(data.train), stage.batch, changes.accumulate, world, stage.epochs, recipe.seed, stage.least, joint
+    )
+    if stage.batch * (changes.accumulate if joint else 1) < stage.least:
         rule = f"this stage compares the studies of a batch, and needs {stage.least} or more"
         raise MedleyError(f"stages.{stage.name}.batch is {stage.batch}: {rule}")
     if windows.steps_per_epoch < 1:
@@ -167,7 +178,7 @@ def _run_stage(
         dev_every=changes.dev_every,
         workers=trainer.workers,
         data=data,
-        features=_features(family, model, trainer) if changes.cache_features else None,
+        features=features,
         trained=this.trained,
         facts={**facts, "labels": list(processor.labels)},
     )
@@ -184,11 +195,10 @@ def _run_stage(
     state.unlink()  # what is left is the finished stage
 
 
-def _data(
-    family: Family, recipe: Recipe, source: Source, processor: Processor, stage: Stage, still: bool = False
-) -> TrainingData:
-    augment, aggregation = recipe.trainer.augment, recipe.evaluate.aggregation
-    return TrainingData(source, processor, family.task, recipe.seed, stage.batch, augment, aggregation, still)
+def _data(family: Family, recipe: Recipe, source: Source, processor: Processor, stage: Stage) -> TrainingData:
+    asked, aggregation = recipe.trainer.augment, recipe.evaluate.aggregation
+    augment: Augmenting | None = "full" if asked is True else asked or None
+    return TrainingData(source, processor, family.task, recipe.seed, stage.batch, augment, aggregation)
 
 
 def _features(family: Family, model: nn.Module, trainer: TrainerConfig) -> FeatureCache:

@@ -110,10 +110,10 @@ def test_half_of_an_epoch_is_mirrored_and_the_draw_belongs_to_the_case(table, tm
     volumes = opened(table, tmp_path)
     case = table.by_id["a"]
     study = volumes.study(case, case.images, None)
-    seen = [volumes.augmented(study, case.images, 1, epoch, still=True) for epoch in range(40)]
+    seen = [volumes.augmented(study, case.images, 1, epoch, how="mirror") for epoch in range(40)]
     flipped = [np.array_equal(one.volume.voxels, study.volume.voxels[..., ::-1]) for one in seen]
     assert 10 < sum(flipped) < 30
-    again = [volumes.augmented(study, case.images, 1, epoch, still=True).volume.voxels for epoch in range(40)]
+    again = [volumes.augmented(study, case.images, 1, epoch, how="mirror").volume.voxels for epoch in range(40)]
     assert all(np.array_equal(one.volume.voxels, two) for one, two in zip(seen, again, strict=True))
     blank = volumes.blank(study)
     assert not blank.volume.voxels.any()

@@ -22,7 +22,7 @@ from medley.data.readers.studies import age_of, box, sex_of, view_of
 def test_every_reader_says_how_to_obtain_the_data_and_its_tree(name):
     module = load(name)
     assert "Tree" in module.HELP
-    assert "How to obtain" in module.HELP or name in ("folder", "brain_folder")  # data of one's own
+    assert "How to obtain" in module.HELP or name in ("folder", "brain_folder", "join")  # data of one's own
     assert module.ROOTS
     assert max(len(line) for line in module.HELP.splitlines()) <= 120
 

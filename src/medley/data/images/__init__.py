@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import Literal, Protocol
 
 import numpy as np
 
 from medley.core.records import Case, ImageRef, Study
+
+Augmenting = Literal["mirror", "light", "full"]  # of training images, a little to all that there is
 
 
 class Images(Protocol):
@@ -47,9 +49,9 @@ class Images(Protocol):
     def with_regions(self, study: Study, names: Collection[str]) -> Study:
         """The study with what is known of where things lie in its images."""
 
-    def augmented(self, study: Study, images: Sequence[ImageRef], seed: int, epoch: int, still: bool) -> Study:
-        """The study as it is seen in this epoch of a training: a draw keyed by (seed, epoch, case, image). Where it is
-        to be `still`, no more than mirrored, which films never are."""
+    def augmented(self, study: Study, images: Sequence[ImageRef], seed: int, epoch: int, how: Augmenting) -> Study:
+        """The study as it is seen in this epoch of a training: a draw keyed by (seed, epoch, case, image). `mirror`: no
+        more than mirrored, which films never are; `light`: volumes also moved by whole voxels and regraded; `full`."""
 
     def blank(self, study: Study) -> Study:
         """The study with images that show nothing."""

@@ -17,6 +17,7 @@ from medley.core.records import Case, Film, FilmInput, ImageRef, Study
 from medley.core.seeds import generator
 from medley.data.augment import apply, draw
 from medley.data.cases import CaseTable
+from medley.data.images import Augmenting
 from medley.data.regions import moved, with_regions
 
 _WORTH_PROCESSES = 500  # films; fewer are decoded before other processes have started
@@ -67,8 +68,8 @@ class Films:
             return study
         return dataclasses.replace(study, films=with_regions(study.case, study.films, names, self.folder))
 
-    def augmented(self, study: Study, images: Sequence[ImageRef], seed: int, epoch: int, still: bool) -> Study:
-        if still:
+    def augmented(self, study: Study, images: Sequence[ImageRef], seed: int, epoch: int, how: Augmenting) -> Study:
+        if how != "full":
             return study
         films, case = [], study.case
         for image, film in zip(images, study.films, strict=True):

@@ -29,6 +29,7 @@ from medley.core.seeds import generator
 from medley.core.workers import spread
 from medley.data import augment3d
 from medley.data.cases import CaseTable
+from medley.data.images import Augmenting
 from medley.data.mirror import mirrored
 from medley.data.preprocess.volume.volume import PREPROCESSING_VERSION, prepare_volume
 from medley.data.shards import image_key
@@ -83,14 +84,15 @@ class Volumes:
             known |= {name: np.zeros(self.reads.grid.shape, np.uint8) for name in names if name not in known}
         return dataclasses.replace(study, volume=dataclasses.replace(volume, regions=known))
 
-    def augmented(self, study: Study, images: Sequence[ImageRef], seed: int, epoch: int, still: bool) -> Study:
+    def augmented(self, study: Study, images: Sequence[ImageRef], seed: int, epoch: int, how: Augmenting) -> Study:
         rng = generator("augment", seed, epoch, study.case.case_id)
         if rng.random() < MIRRORED_SHARE:
             study = mirrored(study)
-        if still:
+        if how == "mirror":
             return study
         assert study.volume is not None
-        return dataclasses.replace(study, volume=augment3d.apply(augment3d.draw(rng), study.volume))
+        drawn = augment3d.draw(rng) if how == "full" else augment3d.draw_light(rng, study.volume)
+        return dataclasses.replace(study, volume=augment3d.apply(drawn, study.volume))
 
     def blank(self, study: Study) -> Study:
         assert study.volume is not None

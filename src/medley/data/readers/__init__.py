@@ -31,6 +31,7 @@ READERS = {
     "textbrats": "medley.data.readers.textbrats",
     "healthy_mri": "medley.data.readers.healthy_mri",
     "brain_folder": "medley.data.readers.brain_folder",
+    "join": "medley.data.readers.join",
 }
 
 

@@ -127,13 +127,14 @@ def volume_score(predictor: Predictor, study: Study, targets: Sequence[Target]) 
     model: Any = predictor.model
     words = predictor.processor.words  # type: ignore[attr-defined]
     prompt_1L = predictor.processor([study]).prompt_BL.to(predictor.device)
+    begun = model.decoder.begun(prompt_1L)
 
     def see(volumes: torch.Tensor) -> torch.Tensor:
         return model.remember(volumes.float() / 255)
 
     def say(memory_BKE: torch.Tensor, text: str) -> torch.Tensor:
         rows_BT = words.reports([text]).to(predictor.device).expand(len(memory_BKE), -1)
-        return -model.decoder.nll(memory_BKE, prompt_1L.expand(len(memory_BKE), -1), rows_BT)
+        return -model.decoder.nll(memory_BKE, prompt_1L.expand(len(memory_BKE), -1), rows_BT, begun)
 
     return score_of(targets, see, say)
 

@@ -23,7 +23,6 @@ from medley.serving.explaining.brain import VolumeExplanation, explain_brain
 from medley.serving.explaining.run import ExplanationScores
 from medley.serving.predictor import Predictor
 
-CASES = 40  # a few thousand volumes go through the model for each
 TARGET, BASELINE = "report", "mean"
 _LESION = "lesion"
 
@@ -33,7 +32,7 @@ def score_lime(
     source: Source,
     part: str,
     *,
-    cases: int = CASES,
+    cases: int = 40,
     resamples: int = 1000,
     tick: Progress | None = None,
 ) -> ExplanationScores | None:

@@ -11,6 +11,7 @@ from medley.evaluation.floors.paired import paired_floors, with_floors
 from medley.evaluation.floors.simple import Floor, all_negative_floor, prevalence_floor
 from medley.evaluation.predictions.arrays import FUSED, head_tables
 from medley.serving.explaining.run import score_run
+from medley.serving.scoring.beside import with_truth_of
 from medley.serving.scoring.model_floors import model_floors
 from medley.serving.scoring.parts import Tick, predict_part
 from medley.serving.scoring.probes import film_probes, labels_of
@@ -35,6 +36,7 @@ def evaluate_findings(asked: Asked, controls: bool, say: Callable[[str], None], 
 
             floors |= label_shuffled(predictor, own, source, part, say, tick)
 
+    floors |= with_truth_of(asked.beside, predictions)
     stated = write_answers(asked, predictions, floors)
     card = chest_findings_scorecard(predictions, floors=constants, **stated)
     card = with_floors(card, paired_floors(predictions, floors, **asked.resampled), absent)

@@ -23,6 +23,7 @@ from medley.serving.explaining.brain_scores import score_lime
 from medley.serving.explaining.run import score_run
 from medley.serving.explaining.sentences import score_sentences
 from medley.serving.predictor import Predictor
+from medley.serving.scoring.beside import with_truth_of
 from medley.serving.scoring.brains import mean_volume, volume_probe
 from medley.serving.scoring.model_floors import model_floors
 from medley.serving.scoring.parts import Tick, predict_part
@@ -45,9 +46,8 @@ def evaluate_reports(asked: Asked, tick: Tick) -> Scored:
     if own and not of_films:
         floors |= {"mean_images": mean_volume(predictor, own, source, part, tick)}
         floors |= {"probe": volume_probe(own, source, part, predictions)}
-    flags: list[tuple[Flag, ...]] = []
-    if of_films:
-        predictions, flags = _checked(predictor, predictions)
+    floors |= with_truth_of(asked.beside, predictions)
+    predictions, flags = _checked(predictor, predictions)
 
     stated = write_answers(asked, predictions, {**floors, **copied.ceilings, **probes})
     how = {"floors": floors, "ceilings": copied.ceilings, "absent": absent, **stated}
@@ -57,17 +57,20 @@ def evaluate_reports(asked: Asked, tick: Tick) -> Scored:
         card,
         metrics={**card.metrics, **{f"{PREFIX}{name}": metric for name, metric in of_probes.items()}},
         warnings=(*card.warnings, *_more_films(predictor, source, part)),
+        provenance={**card.provenance, "report_against_findings": rates(flags)},
     )
     resamples = asked.resampled["bootstrap"]
     if not of_films:
-        card = with_explanations(card, score_lime(predictor, source, part, resamples=resamples, tick=tick))
+        how_many = predictor.recipe.evaluate.explained
+        card = with_explanations(
+            card, score_lime(predictor, source, part, cases=how_many, resamples=resamples, tick=tick)
+        )
         return write_scored(asked, card, predictions, None)
     explained = score_run(predictor, source, part, own=own, resamples=resamples, tick=tick)
     anatomy = score_anatomy(predictor, source, part, own=own, resamples=resamples, tick=tick)
     sentences = score_sentences(predictor, source, part, resamples=resamples, tick=tick)
     for looked in (explained, anatomy, sentences):
         card = with_explanations(card, looked)
-    card = dataclasses.replace(card, provenance={**card.provenance, "report_against_findings": rates(flags)})
     return write_scored(asked, card, predictions, explained)
 
 
@@ -85,7 +88,7 @@ def _checked(
     """The predictions, each with what of its report its findings do not say (`extra.consistency`), and all flags of
     the reports that were written."""
     cuts = predictor.cuts
-    flags = [flags_of(one.hypothesis, one.scores, cuts) for one in predictions]
+    flags = [flags_of(one.task, one.hypothesis, one.scores, cuts) for one in predictions]
     said = [
         dataclasses.replace(one, extra={**one.extra, "consistency": {flag.label: flag.report for flag in some}})
         for one, some in zip(predictions, flags, strict=True)

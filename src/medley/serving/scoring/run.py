@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from medley.core.errors import MedleyError
@@ -11,6 +11,7 @@ from medley.data.source import DataConfig, Source, open_source
 from medley.evaluation.fitted.calibration import fit_calibration
 from medley.evaluation.fitted.thresholds import fit_thresholds
 from medley.serving.predictor import Predictor
+from medley.serving.scoring.beside import read_beside
 from medley.serving.scoring.findings import evaluate_findings
 from medley.serving.scoring.parts import Tick, predict_part
 from medley.serving.scoring.reports import evaluate_reports
@@ -77,6 +78,7 @@ def evaluate_run(
     command: str,
     *,
     own: Source | None,
+    beside: Mapping[str, Path] | None = None,
     controls: bool = False,
     say: Callable[[str], None] = lambda _: None,
     tick: Tick = None,
@@ -85,12 +87,15 @@ def evaluate_run(
     scorecard.json, tables, pictures, page, and skipped.csv where studies of the part have no readable film.
 
     `own` is the data that the run was trained on, which the floors that learn learn from; where it is None they are
-    missing, and the scorecard says so. `controls` also trains the run's recipe on shuffled labels. Raises MedleyError
-    before anything is predicted where `out` cannot be written.
+    missing, and the scorecard says so. `beside` are floors that others answered, by name: files of predictions, or
+    folders that hold one. `controls` also trains the run's recipe on shuffled labels. Raises MedleyError before
+    anything is predicted where `out` cannot be written or a case lacks one of those answers.
     """
     check_controls(predictor, controls)
     check_writable(out / "scorecard.json")
-    asked = Asked(predictor, source, part, out, command, own)
+    source.require(part)
+    others = read_beside(beside or {}, predictor.family.task, source.parts[part])
+    asked = Asked(predictor, source, part, out, command, own, others)
     if predictor.writes:
         return evaluate_reports(asked, tick)
     return evaluate_findings(asked, controls, say, tick)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +49,7 @@ class Asked:
     out: Path
     command: str
     own: Source | None  # the data that the run was trained on; None where they are not at hand
+    beside: Floors = field(default_factory=dict)  # what others answered to the same cases
 
     @property
     def run(self) -> Path:

@@ -10,6 +10,7 @@ from typing import Any
 
 from medley.core.about import VERSION
 from medley.core.files import sha256
+from medley.core.records import VolumeInput
 from medley.data.policies import LabelPolicy
 from medley.data.source import NotesConfig, Source
 from medley.evaluation.scorecard.card import Protocol
@@ -20,9 +21,11 @@ def protocol_of(predictor: Predictor, source: Source, part: str) -> Protocol:
     """What is measured when this part of the source is scored. How the run was trained is not in it."""
     config, how = source.config, predictor.recipe.evaluate.aggregation
     reader = config.cohort and f"generated cohort {config.cohort}, difficulty {config.difficulty}"
-    films = f"{how} over the films of a study; views {', '.join(config.views)}"
-    if predictor.writes:
-        films += "; the report is of the films that are read together first"
+    if isinstance(predictor.reads, VolumeInput):
+        read = f"one volume a study; sequences {', '.join(predictor.reads.sequences)}"
+    else:
+        read = f"{how} over the films of a study; views {', '.join(config.views)}"
+        read += "; the report is of the films that are read together first" if predictor.writes else ""
     return Protocol(
         reader=reader or "+".join(sorted({case.source for case in source.table.cases})),
         table=source.table.digest,
@@ -30,7 +33,7 @@ def protocol_of(predictor: Predictor, source: Source, part: str) -> Protocol:
         part=part,
         label_policy=LabelPolicy("ignore", config.blank).describe(),
         notes=_notes(config.notes),
-        aggregation=films,
+        aggregation=read,
         synthetic=all(case.synthetic for case in source.table.cases),
     )
 

@@ -29,7 +29,7 @@ _LOBE_SHARE = {
     "cerebellum": 0.05,
     "brainstem": 0.02,
 }
-_MOST_MM = {"insula": 11.5, "deep": 16.0, "cerebellum": 17.0, "brainstem": 10.5}  # radius of a core there
+_MOST_MM = {"insula": 13.0, "deep": 16.0, "cerebellum": 17.0, "brainstem": 12.0}  # radius of a core there
 # where one that grows through the corpus callosum begins: genu, body, splenium
 _CALLOSAL = ((0.0, 27.0, 9.0), (0.0, 4.0, 25.0), (0.0, -38.0, 14.0))
 
@@ -107,12 +107,12 @@ def draw_scanner(key: str, rng: np.random.Generator, noise: float, nuisance: flo
     x, y, z = blur.tolist()
     return Scanner(
         key=key,
-        bias=float(rng.uniform(0.04, 0.17) * nuisance),
+        bias=float(rng.uniform(0.08, 0.36) * nuisance),
         noise=float(noise * rng.uniform(0.008, 0.028)),
         blur_mm=(x, y, z),
         gamma=float(np.exp(rng.normal(0, 0.15 * nuisance))),
         gain=float(np.exp(rng.uniform(np.log(250), np.log(3000)))),
-        contrast=float(np.clip(rng.normal(1, 0.4 * nuisance), 0.2, 1.9)),
+        contrast=float(np.clip(rng.normal(1, 0.33 * nuisance), 0.3, 1.6)),
         strip_mm=float(rng.normal(-0.3, 0.7)),
     )
 
@@ -132,9 +132,9 @@ def draw_lesions(key: str, rng: np.random.Generator) -> tuple[Lesion, ...]:
 
 
 def _lesion(key: str, rng: np.random.Generator, side: str, lobe: str, size: float) -> Lesion:
-    radius = float(np.clip(np.exp(rng.normal(np.log(13), 0.25)) * size, 8.5, 24))
+    radius = float(np.clip(np.exp(rng.normal(np.log(16.5), 0.25)) * size, 12.0, 26))
     oedema, enhances = rng.random() < 0.76, rng.random() < 0.72
-    radius = max(radius, 8.5 if oedema else 10.5)  # without oedema there must be more of it to be seen
+    radius = max(radius, 12.0 if oedema else 14.0)  # without oedema there must be more of it to be seen
     radius = min(radius, _MOST_MM.get(lobe, radius))
     first = size == 1.0
     pushes = first and rng.random() < np.clip((radius - 3) / 16, 0.25, 0.8)
@@ -150,7 +150,7 @@ def _lesion(key: str, rng: np.random.Generator, side: str, lobe: str, size: floa
         radius_mm=radius,
         stretch=(x, y, z),
         rough=float(rng.uniform(0.08, 0.26)),
-        reach_mm=float(np.clip(np.exp(rng.normal(np.log(10), 0.3)), 6, 20)) if oedema else 0.0,
+        reach_mm=float(np.clip(np.exp(rng.normal(np.log(11), 0.3)), 6, 20)) if oedema else 0.0,
         necrosis=float(rng.uniform(0.65, 0.85)) if radius > 10.6 and rng.random() < 0.65 else 0.0,
         enhances=bool(enhances or not oedema),
         push_mm=float(rng.uniform(4.5, 9)) if pushes else 0.0,

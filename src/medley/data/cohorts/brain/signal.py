@@ -33,7 +33,7 @@ class Levels:
 
 
 LEVELS = {
-    "flair": Levels(0.10, 0.60, 0.46, 0.72, 1.06, 0.93, 0.95, 0.24, -0.25),
+    "flair": Levels(0.10, 0.60, 0.46, 0.72, 1.06, 0.97, 1.0, 0.24, -0.25),
     "t1": Levels(0.16, 0.55, 0.80, 0.62, 0.50, 0.52, 0.50, 0.30, 0.8),
     "t1c": Levels(0.16, 0.57, 0.80, 0.62, 0.51, 0.53, 1.20, 0.28, 0.8),
     "t2": Levels(1.00, 0.56, 0.40, 0.70, 0.80, 0.66, 0.64, 0.92, -0.4),
@@ -89,7 +89,7 @@ def scan(signal: Array, brain: Array, sequence: str, scanner: Scanner, grid: Gri
     sigmas = [blur / size for blur, size in zip((z, y, x), grid.size_mm, strict=True)]
     signal = ndimage.gaussian_filter(signal, sigmas, truncate=3.0)
     rng = generator(scanner.key, "coil", sequence)
-    shade = (0.9 * smooth_noise(rng, grid, 95.0) + 0.45 * smooth_noise(rng, grid, 55.0)) * np.float32(scanner.bias)
+    shade = (0.8 * smooth_noise(rng, grid, 95.0) + 0.9 * smooth_noise(rng, grid, 48.0)) * np.float32(scanner.bias)
     signal = signal * np.exp(shade)
     signal += generator(scanner.key, "noise", sequence).standard_normal(grid.shape, np.float32) * np.float32(
         scanner.noise
