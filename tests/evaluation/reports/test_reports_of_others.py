@@ -177,7 +177,7 @@ def test_options_of_reports_are_of_reports(tmp_path):
     with pytest.raises(MedleyError, match=r"--chexbert and --scorer are of reports; .* holds chest_findings"):
         score_file(path, texts=TextOptions())
     (tmp_path / "r.csv").write_text("case_id,patient_id,hypothesis,reference\na,p,x,y\n")
-    with pytest.raises(MedleyError, match=r"the column 'hypothesis' is of reports; write them as JSON lines"):
+    with pytest.raises(MedleyError, match=r"the column 'hypothesis' is of reports; say of which with --task"):
         score_file(tmp_path / "r.csv")
     for texts, rule in (
         (TextOptions(tokens="coca"), "did you mean 'coco'"),
