@@ -139,7 +139,9 @@ def sincos_3d(grid: Grid, dim: int) -> torch.Tensor:
         raise MedleyError(f"the width is {dim}; a code of positions in three dimensions needs 6 or more")
     waves = []
     for axis, size in zip(torch.meshgrid(*(_middles(size) for size in grid), indexing="ij"), grid, strict=True):
-        angles = axis.flatten()[:, None] * math.pi * torch.linspace(1, max(1, size / 2), each)
+        middle = axis.flatten()[:, None]
+        waves_C = torch.linspace(1, max(1, size / 2), each, device=middle.device)  # said: transformers may patch it
+        angles = middle * math.pi * waves_C
         waves += [angles.sin(), angles.cos()]
     code = torch.cat(waves, dim=1)
     return F.pad(code, (0, dim - code.shape[1]))
