@@ -6,7 +6,7 @@ A mean, a maximum or an attention pool over tokens cannot say "left frontal" of 
 place is in which token says it. Measured on small volumes: with such pools the place was never learned, with this it
 was in a few hundred steps.
 
-Shapes: B batch, N tokens, C width, F facts.
+Shapes: B batch, N tokens, P patches, C width, F facts, R regions.
 """
 
 from __future__ import annotations
@@ -55,3 +55,28 @@ class PlacedFacts(nn.Module):
     def forward(self, tokens_BNC: torch.Tensor) -> torch.Tensor:
         """Logits [B, F]."""
         return self.facts(nn.functional.gelu(self.narrow(tokens_BNC)).flatten(1))
+
+
+class SeenFacts(nn.Module):
+    """What a tower must learn to see before others read it: the facts off its patches, and which patch shows what."""
+
+    def __init__(self, prevalence_F: torch.Tensor, patches: int, dim: int, regions: int):
+        super().__init__()
+        self.facts, self.patch = PlacedFacts(prevalence_F, patches, dim), nn.Linear(dim, regions)
+
+    def forward(self, patches_BPC: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Logits of the facts [B, F] and of each patch's regions [B, P, R]."""
+        return self.facts(patches_BPC), self.patch(patches_BPC)
+
+
+class ToldFacts(nn.Module):
+    """The facts as one token that a writer reads beside those of the image: what was found is said, in the measure in
+    which it was found. A writer that reads the image alone says less than the facts know of it (docs/log.md)."""
+
+    def __init__(self, facts: int, dim: int):
+        super().__init__()
+        self.read = nn.Linear(facts, dim)
+
+    def forward(self, facts_BF: torch.Tensor) -> torch.Tensor:
+        """Token [B, 1, dim] of logits: each counts as 2p - 1, from surely not to surely."""
+        return self.read((facts_BF / 2).tanh())[:, None]

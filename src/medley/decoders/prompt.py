@@ -97,6 +97,11 @@ class ReportWords(SectionWords):
         coded = self.tokenizer(text, add_special_tokens=False, return_offsets_mapping=True, verbose=False)
         return coded["offset_mapping"]
 
+    def write(self, decoder: Any, memory_BKE: torch.Tensor, prompt_BL: torch.Tensor, beams: int) -> list[Report]:
+        """What a `CausalDecoder` writes of each study, greedy for one beam."""
+        found = decoder.generate(memory_BKE, prompt_BL, self.end, self.pad, self.most, beams)
+        return [self.written(said, logs) for said, logs in found]
+
     def written(self, words: Sequence[int], logs: Sequence[float]) -> Report:
         """What was written of one study, as text with the confidence of each sentence."""
         return self.report(Said(list(words), list(logs), {REPORT: slice(0, len(words))}))

@@ -3,7 +3,7 @@ with LoRA writes the report: side, place, what the lesion is made of.  Figure an
 
     volume -- SigLIP, inflated -- patches -- Perceiver, 2 layers -- 32 tokens -- Linear GELU Linear x scale
               (positions + depths)                ^                   |     |                  v
-                                   learned latents + 3D positions     |     |     [32 image tokens, prompt]
+                                   learned latents + 3D positions     |     |     [32 image tokens, (facts), prompt]
         contrastive head -- against the report's mean state  <--------+     |                  |
         facts (labels, places)  <-------------------------------------------+       Gemma + LoRA --> report [end]
 
@@ -15,22 +15,20 @@ Departures from the system it follows (BrainGemma3D, "Brain3D", 2026; code and p
   the pretrained table of positions is kept, with a table of depths; there depth was one number in all channels, which
   every layer norm takes away, and a column one channel of 1,152
 - a Perceiver (its page) reads the patches; its code averaged runs of two slices, in which left and right are one
-- the contrastive loss has heads of its own, needs two studies or more, and takes equal texts as pairs; there a batch of
-  1 made it 0, and it would have bent the projector towards states that the writer never reads as words
+- the contrastive loss has heads of its own, takes equal texts as pairs, and refuses a batch of 1, which there made it 0
 - every tensor that training changed is saved; there the trained patch convolution was lost
 - the image stands inside the user's turn, before the question, in one row for training, prediction and explanation
 - writing is greedy; no penalty forbids to say "left" twice; a report that is cut is not told to end
-- facts are read off the tokens beside the text (labels, sides, lobes), in all stages that train the tokens
+- facts (labels, sides, lobes) are read off the tokens in all stages that train them; `tell_facts` tells the writer
 - the resampler learns in the last stage too; there was nothing to learn between patches and projector
-- `size: tiny` has a stage `towers` in which random towers learn what pretrained ones bring along, and its last stage
-  trains the whole small Gemma: adapters on one that has read 2,000 reports are not enough
-- `preset: upstream` is that system as its code has it, and takes its released projector
+- `size: tiny` has a stage `towers`, in which random towers learn what pretrained ones bring along, and trains the whole
+  small Gemma last: adapters on one that has read 2,000 reports are not enough
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -49,7 +47,7 @@ from medley.core.records import Evidence, Prediction, Report, Study, VolumeGrid,
 from medley.core.stage import Objective, Rows, Stage
 from medley.core.weights import load_tensors, save_tensors
 from medley.decoders.causal import CausalSpec, adapt, build_causal, describe_causal, small_gemma
-from medley.decoders.facts import FACT_WORDS, PLACES, PlacedFacts, places_of
+from medley.decoders.facts import FACT_WORDS, PLACES, PlacedFacts, SeenFacts, ToldFacts, places_of
 from medley.decoders.lora import ADAPTERS
 from medley.decoders.prompt import ReportWords, patient_words, report_text
 from medley.encoders.published import published_config, published_counts
@@ -83,8 +81,7 @@ class BrainGemma3DConfig(Config):
     sequences: tuple[Literal["flair", "t1", "t1c", "t2"], ...] = ("flair",)
     """Which sequences are read, in this order; every study must have them."""
     standardise: Literal["grey", "voxel"] = "grey"
-    """grey: one scale for all voxels, as SigLIP has it; voxel: the slow shading is taken out, then each
-    voxel goes by its mean and deviation over training volumes."""
+    """grey: one scale for all voxels, as SigLIP has it; voxel: each by its own, when slow shading is taken out."""
     vision: str | None = "google/medsiglip-448"
     """A SigLIP of the hub or a local folder, or null for a small one with random weights."""
     vision_dim: int = Field(128, multiple_of=32, gt=0)
@@ -159,6 +156,8 @@ class BrainGemma3DConfig(Config):
     """How much more a word counts that names a side, a place, a component, or says that there is none."""
     facts_weight: float = Field(1.0, ge=0)
     """Weight of the facts read off the tokens; at 0 there are none beside the text."""
+    tell_facts: bool = False
+    """The writer reads those facts as one more token."""
     rates: dict[StageName, float] = Field({"contrastive": 5e-4, "warmup": 2e-4, "lora": 2e-4})
     """Learning rate of each stage."""
     grounds_rate: float = Field(1e-4, gt=0)
@@ -182,6 +181,8 @@ class BrainGemma3DConfig(Config):
             raise ValueError(f"sequences are {list(self.sequences)}; name one or more, each once")
         if self.decoder is None and self.prompt == "chat":
             raise ValueError("prompt is chat, and a small Gemma has no chat template: set it to raw")
+        if self.tell_facts and not self.facts_weight:
+            raise ValueError("tell_facts is true and facts_weight 0: there are no facts to tell; set one of them")
         return self
 
     @property
@@ -193,28 +194,31 @@ class BrainGemma3DConfig(Config):
         edges = (self.inflation, self.depth_kernel, self.depth_stride, self.edges)
         return Inflation(*edges, published=self.published_features, apart=self.slices_apart)
 
+    @property
+    def learns_to_see(self) -> bool:
+        """Whether the towers start from random weights and must first learn to see and to write."""
+        return self.decoder is None and self.vision is None
+
 
 _SMALL: dict[str, Any] = {"vision": None, "decoder": None, "prompt": "raw", "load": "fp32", "lora_paths": []}
 _SMALL |= {"checkpointing": False, "edges": "refuse", "asked": "Report:"}
 _TINY: dict[str, Any] = {"grid": (32, 64, 64), "fov_mm": (160.0, 192.0, 192.0), "standardise": "voxel"}
-_TINY |= {"depth_kernel": 8, "depth_stride": 8, "resampler_heads": 4, "report_tokens": 160, "fact_words": 3.0}
-_TINY |= {"contrastive_dim": 64, "grounds_rate": 3e-4, "writer_rate": 1e-3}
+_TINY |= {"depth_kernel": 8, "depth_stride": 8, "resampler_heads": 4, "tell_facts": True, "report_tokens": 160}
+_TINY |= {"fact_words": 3.0, "contrastive_dim": 64, "grounds_rate": 3e-4, "writer_rate": 1e-3}
 _TINY |= {"rates": {"towers": 3e-3, "contrastive": 3e-4, "warmup": 1e-3, "lora": 1e-3}}
 _TINY |= {"epochs": {"towers": 11, "contrastive": 0.5, "warmup": 0.5, "lora": 1.5}}
 _TINY |= {"batch": {"towers": 16, "contrastive": 32, "warmup": 32, "lora": 16}}
-_TOY: dict[str, Any] = {"grid": (8, 16, 16), "fov_mm": (160.0, 192.0, 192.0), "vision_dim": 32}
-_TOY |= {"vision_layers": 1, "depth_kernel": 4, "depth_stride": 4, "tokens": 4, "resampler_heads": 2}
-_TOY |= {"decoder_dim": 32, "decoder_layers": 1, "report_tokens": 24, "contrastive_dim": 16}
-_TOY |= {"rates": dict.fromkeys(_TINY["rates"], 3e-3), "grounds_rate": 3e-3, "writer_rate": 3e-3}
-_TOY |= {"epochs": dict.fromkeys(_TINY["epochs"], 2), "batch": dict.fromkeys(_TINY["batch"], 8)}
+_TOY: dict[str, Any] = {"grid": (8, 16, 16), "fov_mm": (160.0, 192.0, 192.0), "vision_dim": 32, "vision_layers": 1}
+_TOY |= {"depth_kernel": 4, "depth_stride": 4, "tokens": 4, "resampler_heads": 2, "contrastive_dim": 16}
+_TOY |= {"decoder_dim": 32, "decoder_layers": 1, "report_tokens": 24, "grounds_rate": 3e-3, "writer_rate": 3e-3}
+_TOY |= {key: dict.fromkeys(_TINY[key], to) for key, to in (("rates", 3e-3), ("epochs", 2), ("batch", 8))}
 SIZES: dict[str, dict[str, Any]] = {"paper": {}, "tiny": {**_SMALL, **_TINY}, "toy": {**_SMALL, **_TOY}}
 
 
 @dataclass(frozen=True)
 class Batch:
-    """B studies. What is learned from is None outside training: `facts_BF` and `places_BRdhw` are nan where not known,
-    `words_BT` is NOTHING and `weights_BT` 0 where nothing is to be said, equal `keys_B2` are equal
-    texts (0: none) and equal facts (0: not all are known)."""
+    """B studies. What is learned from is None outside training: nan where facts and places are not known, NOTHING and
+    weight 0 where nothing is to be said; equal `keys_B2` are equal texts (0: none) and facts (0: not all known)."""
 
     volumes_BSDHW: torch.Tensor  # in [0, 1], 0 outside the brain
     prompt_BL: torch.Tensor  # tokens, and the image's places (see `decoders.prompt`)
@@ -267,12 +271,12 @@ class BrainGemma3DProcessor:
         self.grid = config.inflated.grid(config.grid, int(vision.config["patch_size"]))
         self.image_tokens = int(np.prod(config.cells)) if config.compressor == "grid" else config.tokens
         if tokenizer is not None:  # a sketch has none
-            self.words = ReportWords(tokenizer, config.prompt, config.asked, self.image_tokens, config.report_tokens)
+            read = self.image_tokens + config.tell_facts
+            self.words = ReportWords(tokenizer, config.prompt, config.asked, read, config.report_tokens)
 
     @classmethod
     def fit(cls, config, labels: Sequence[str], notes, prevalence: Mapping[str, float], reports, volumes=()):
-        """From the training part: its reports teach the small tokenizer its words, a sample of its volumes what an
-        ordinary voxel is."""
+        """From the training part: its reports teach the small tokenizer, its volumes what an ordinary voxel is."""
         texts = [text for text in map(report_text, reports) if text]
         if not texts:
             raise MedleyError("no study of the training part has a report to learn from")
@@ -295,14 +299,14 @@ class BrainGemma3DProcessor:
         reports = [report_text(target_sections(study.case)) for study in studies]
         places_BF = torch.tensor([places_of(study.case) for study in studies])
         facts_BF = torch.cat([torch.from_numpy(np.stack(targets)).float(), places_BF], dim=1)
-        learned = {
-            "facts_BF": facts_BF,
-            "words_BT": self.words.reports(reports),
-            "weights_BT": self.words.weights(reports, FACT_WORDS, self.config.fact_words),
-            "keys_B2": torch.stack([text_keys(reports), fact_keys(facts_BF)], dim=1),
-            "places_BRdhw": stack_shares(studies, REGIONS, self.grid),
-        }
-        return Batch(**{**vars(batch), **learned})
+        return replace(
+            batch,
+            facts_BF=facts_BF,
+            words_BT=self.words.reports(reports),
+            weights_BT=self.words.weights(reports, FACT_WORDS, self.config.fact_words),
+            keys_B2=torch.stack([text_keys(reports), fact_keys(facts_BF)], dim=1),
+            places_BRdhw=stack_shares(studies, REGIONS, self.grid),
+        )
 
     def cut_words(self, note: str) -> int:
         """No note is read."""
@@ -314,14 +318,13 @@ class BrainGemma3DProcessor:
 
     def predictions(self, output: Output, studies: Sequence[Study]) -> list[Prediction]:
         """The facts beside the text; the text is written by `write_reports`."""
+        ids = [(study.case.case_id, study.case.patient_id, FAMILY.task) for study in studies]
         if output.facts_BF is None:
-            return [Prediction(study.case.case_id, study.case.patient_id, FAMILY.task) for study in studies]
-        found = []
-        for study, p_F in zip(studies, output.facts_BF.detach().float().sigmoid().tolist(), strict=True):
-            scores = dict(zip(self.labels, p_F, strict=False))
-            extra = {"places": dict(zip(PLACES, p_F[len(self.labels) :], strict=True))}
-            found.append(Prediction(study.case.case_id, study.case.patient_id, FAMILY.task, scores=scores, extra=extra))
-        return found
+            return [Prediction(*of) for of in ids]
+        p_BF, labels = output.facts_BF.detach().float().sigmoid().tolist(), len(self.labels)
+        scores = [dict(zip(self.labels, p_F, strict=False)) for p_F in p_BF]
+        extra = [{"places": dict(zip(PLACES, p_F[labels:], strict=True))} for p_F in p_BF]
+        return [Prediction(*of, scores=s, extra=e) for of, s, e in zip(ids, scores, extra, strict=True)]
 
     def save(self, folder: Path) -> None:
         write_json(folder / "labels.json", {"labels": list(self.labels), "prevalence": self.prevalence})
@@ -341,7 +344,7 @@ class BrainGemma3DProcessor:
 
 
 class BrainGemma3D(nn.Module):
-    """Module names are what stages name: vision, resampler, projector, decoder, contrast, facts, towers."""
+    """Module names are what stages name: vision, resampler, projector, told, decoder, contrast, facts, towers."""
 
     def __init__(self, config: BrainGemma3DConfig, processor: BrainGemma3DProcessor, pretrained: bool = True):
         """`pretrained=False` builds every tower with random weights, for saved ones to be laid over."""
@@ -358,15 +361,14 @@ class BrainGemma3D(nn.Module):
         self.projector = Projector(dim, self.decoder.dim)
         if config.released and pretrained:
             self.projector.lay_over(config.released)
-        compared = (self.decoder.dim, config.contrastive_dim, config.contrastive, config.temperature)
-        self.contrast = Grounding(dim, *compared)
+        self.contrast = Grounding(dim, self.decoder.dim, config.contrastive_dim, config.contrastive, config.temperature)
         prevalence_F = torch.tensor([processor.prevalence[name] for name in processor.labels] + [0.1] * len(PLACES))
         if config.facts_weight:
             self.facts = PlacedFacts(prevalence_F, processor.image_tokens, dim)
-        self.learns_to_see = has_towers_stage(config)
-        if self.learns_to_see:
-            placed = PlacedFacts(prevalence_F, int(np.prod(grid)), dim)
-            self.towers = nn.ModuleDict({"facts": placed, "patch": nn.Linear(dim, len(REGIONS))})
+        if config.tell_facts:
+            self.told = ToldFacts(len(prevalence_F), self.decoder.dim)
+        if config.learns_to_see:
+            self.towers = SeenFacts(prevalence_F, int(np.prod(grid)), dim, len(REGIONS))
 
     def see(self, volumes_BSDHW: torch.Tensor) -> torch.Tensor:
         """Patches [B, P, C] of volumes in [0, 1]: what a frozen tower need make but once."""
@@ -374,18 +376,25 @@ class BrainGemma3D(nn.Module):
 
     def remember(self, volumes_BSDHW: torch.Tensor) -> torch.Tensor:
         """Tokens [B, K, E] of volumes in [0, 1], as the language model reads them: what an explanation perturbs."""
-        return self.projector(self.resampler(self.see(volumes_BSDHW)))
+        return self._found(self.resampler(self.see(volumes_BSDHW)))[0]
+
+    def _found(self, tokens_BKC: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor | None]:
+        memory_BKE, facts_BF = self.projector(tokens_BKC), self.facts(tokens_BKC) if self.config.facts_weight else None
+        if self.config.tell_facts and facts_BF is not None:
+            told_BF = facts_BF.detach() if self.training else facts_BF  # words do not teach what a fact is
+            memory_BKE = torch.cat([memory_BKE, self.told(told_BF)], dim=1)
+        return memory_BKE, facts_BF
 
     def forward(self, batch: Batch) -> Output:
         patches_BPC = self.see(batch.volumes_BSDHW) if batch.patches_BPC is None else batch.patches_BPC
         tokens_BKC = self.resampler(patches_BPC)
-        memory_BKE = self.projector(tokens_BKC)
+        memory_BKE, facts_BF = self._found(tokens_BKC)
         return Output(
             memory_BKE=memory_BKE,
             prompt_BL=batch.prompt_BL,
             tokens_BKC=tokens_BKC,
-            facts_BF=self.facts(tokens_BKC) if self.config.facts_weight else None,
-            seen=(self.towers["facts"](patches_BPC), self.towers["patch"](patches_BPC)) if self.learns_to_see else None,
+            facts_BF=facts_BF,
+            seen=self.towers(patches_BPC) if self.config.learns_to_see else None,
             words=partial(self.decoder, memory_BKE, batch.prompt_BL, batch.words_BT),
             rows=partial(self._rows, tokens_BKC, batch),
             training=self.training,
@@ -398,17 +407,9 @@ class BrainGemma3D(nn.Module):
         return {**rows, "keys": batch.keys_B2[:, 0], "spared": batch.keys_B2[:, 1]}
 
 
-def has_towers_stage(config: BrainGemma3DConfig) -> bool:
-    """Whether the towers start from random weights and must first learn to see and to write."""
-    return config.decoder is None and config.vision is None
-
-
 def write_reports(model: BrainGemma3D, processor: BrainGemma3DProcessor, output: Output) -> list[Report]:
     """One Report a study, greedy or by beams as the config says."""
-    words, config = processor.words, processor.config
-    how = (words.end, words.pad, config.report_tokens, config.beams)
-    found = model.decoder.generate(output.memory_BKE, output.prompt_BL, *how)
-    return [words.written(said, logs) for said, logs in found]
+    return processor.words.write(model.decoder, output.memory_BKE, output.prompt_BL, processor.config.beams)
 
 
 def objective(weights: Mapping[str, float]) -> Objective:
@@ -428,9 +429,8 @@ def _sums(terms: Sequence[str], output: Output, batch: Batch) -> dict[str, torch
     if "contrast" in terms:
         found["contrast"] = contrast_sum(output.rows(), learns=output.training)
     if output.seen is not None and "placed" in terms:
-        placed_BF, patch_BPR = output.seen
-        found["placed"] = masked_sum(bce, placed_BF, facts_BF)
-        found["patch"] = masked_sum(bce, patch_BPR.transpose(1, 2), places_BRdhw.flatten(2))
+        found["placed"] = masked_sum(bce, output.seen[0], facts_BF)
+        found["patch"] = masked_sum(bce, output.seen[1].transpose(1, 2), places_BRdhw.flatten(2))
     return found
 
 
@@ -453,23 +453,23 @@ def stages(config: BrainGemma3DConfig, processor: BrainGemma3DProcessor) -> tupl
     tokens += ["facts.*"] if config.facts_weight else []
     writer = dict.fromkeys([f"decoder.{ADAPTERS}"] if config.lora_paths else ["decoder.*"], config.writer_rate)
     written, of_facts = {"words": 1.0}, {"facts": config.facts_weight}
+    bridge = ["projector.*", *(["told.*"] if config.tell_facts else [])]
 
     def stage(name: StageName, globs: Sequence[str], more: Mapping, terms: Mapping[str, float], **how: Any) -> Stage:
         rates = {**dict.fromkeys(globs, config.rates[name]), **more}
-        best_by = "loss/words" if "words" in terms else "loss/contrast"
-        rest = {"batch": config.batch[name], "best_by": best_by, "weight_decay": 0.01, **how}
-        return Stage(name, rates, objective(terms), config.epochs[name], **rest)
+        rest = {"batch": config.batch[name], "best_by": "loss/words" if "words" in terms else "loss/contrast", **how}
+        return Stage(name, rates, objective(terms), config.epochs[name], weight_decay=0.01, **rest)
 
     grounds = dict.fromkeys(config.grounds, config.grounds_rate)
     found = (
         stage("contrastive", [*tokens, "contrast.*"], grounds, {"contrast": 1.0, **of_facts}, least=2),
-        stage("warmup", ["projector.*"], {}, written),
-        stage("lora", ["projector.*", *tokens], writer, {**written, **of_facts}),
+        stage("warmup", bridge, {}, written),
+        stage("lora", [*bridge, *tokens], writer, {**written, **of_facts}),
     )
-    if not has_towers_stage(config):
+    if not config.learns_to_see:
         return found
     terms = {**written, **of_facts, "placed": 1.0, "patch": 1.0}
-    writer |= {"projector.*": config.writer_rate}
+    writer |= dict.fromkeys(bridge, config.writer_rate)
     seen = ["vision.*", "towers.*", *tokens]
     muon = tuple(glob for glob in (*seen, *writer) if not glob.startswith(("towers.", "facts.")))
     return (stage("towers", seen, writer, terms, muon=muon, best_by="loss"), *found)

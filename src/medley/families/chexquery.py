@@ -159,6 +159,11 @@ class CheXQueryConfig(Config):
             raise ValueError(f"sections are {list(self.sections)}; name one or both, each once")
         return self
 
+    @property
+    def learns_to_see(self) -> bool:
+        """Whether the towers start from random weights and must first learn to see and to write."""
+        return self.decoder is None and "/" not in self.vision
+
 
 _SMALL: dict[str, Any] = {"decoder": None, "query_init": "random", "report_findings": 0.3}
 _TINY: dict[str, Any] = {"image_px": 128, "vision": "resnet10t", "vision_level": -2}
@@ -346,8 +351,7 @@ class CheXQuery(nn.Module):
         self.told = ToldFindings(labels, width)
         self.fusion = GatedPooling(width, heads, config.pooled, config.gate_dim, dropout)
         self.memory = DecoderMemory(width, self.decoder.dim)
-        self.learns_to_see = has_towers_stage(config)
-        if self.learns_to_see:
+        if config.learns_to_see:
             patch = nn.Linear(width, len(processor.regions))
             self.towers = nn.ModuleDict({"film": nn.Linear(width, labels), "patch": patch})
 
@@ -365,6 +369,7 @@ class CheXQuery(nn.Module):
         calls_BC2 = called_findings(logits_BC, sides_BC4, self.config.call_at, *known)
         tokens_BKD, gate_B = self.fusion(whole_BD, states_BQD, self.told(calls_BC2))
         memory_BMD, is_memory_BM = self._memory(tokens_BKD, calls_BC2, batch)
+        learns = self.config.learns_to_see
         return Output(
             logits_BC=logits_BC,
             sides_BC4=sides_BC4,
@@ -374,7 +379,7 @@ class CheXQuery(nn.Module):
             is_memory_BM=is_memory_BM,
             states_BQD=states_BQD,
             words=partial(self.decoder, memory_BMD, is_memory_BM, batch.words_BT),
-            seen=(self.towers["film"](whole_FD), self.towers["patch"](patches_FND)) if self.learns_to_see else None,
+            seen=(self.towers["film"](whole_FD), self.towers["patch"](patches_FND)) if learns else None,
             training=self.training,
         )
 
@@ -383,11 +388,6 @@ class CheXQuery(nn.Module):
         is_token_BK = nn.functional.pad(told_BC2[..., 0] > 0, (others, 0), value=True)
         note_BLE = self.decoder.embed(batch.note_BL) if self.config.note_tokens else None
         return self.memory(tokens_BKD, is_token_BK, note_BLE, batch.is_note_BL)
-
-
-def has_towers_stage(config: CheXQueryConfig) -> bool:
-    """Whether the towers start from random weights and must first learn to see and to write."""
-    return config.decoder is None and "/" not in config.vision
 
 
 def write_reports(model: CheXQuery, processor: CheXQueryProcessor, output: Output) -> list[Report]:
@@ -460,7 +460,7 @@ def stages(config: CheXQueryConfig, processor: CheXQueryProcessor) -> tuple[Stag
         stage("joint", [*new, "findings.*", "sides.*", *adapters], 0.3),
         stage("report", [*new, adapters[1]], config.report_findings),
     ]
-    if not has_towers_stage(config):
+    if not config.learns_to_see:
         return tuple(found)
     seen = ["vision.*", "towers.*", "bridge.*", "queries.*", "findings.*", "sides.*"]
     rates = dict.fromkeys(seen, config.rates["towers"])
