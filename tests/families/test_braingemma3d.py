@@ -140,6 +140,30 @@ def test_facts_beside_the_text_are_labels_and_places(subject, model):
         assert prediction.extra["places"]["right brainstem"] == pytest.approx(output.facts_BF[row, -1].sigmoid().item())
 
 
+def test_the_writer_reads_the_facts_and_does_not_teach_them():
+    subject = Subject(FAMILY, changes={"tell_facts": True})
+    fresh, batch = subject.model(), subject.batch(subject.studies(3))
+    assert (batch.prompt_BL == IMAGE).sum(1).tolist() == [subject.config.tokens + 1] * 3
+    of = {stage.name: {name.split(".")[0] for name in rates_by_parameter(fresh, stage)} for stage in subject.stages()}
+    assert [name for name, parts in of.items() if "told" in parts] == ["towers", "warmup", "lora"]
+
+    def reaches_facts() -> bool:
+        fresh.zero_grad()
+        fresh(batch).words().float().logsumexp(-1).sum().backward()
+        return fresh.facts.facts.weight.grad is not None
+
+    assert not reaches_facts()
+    fresh.eval()
+    assert reaches_facts(), "an explanation asks what the words rest on, by way of the facts too"
+    with torch.no_grad():
+        output = fresh(batch)
+        assert torch.equal(fresh.remember(batch.volumes_BSDHW), output.memory_BKE)
+        fresh.facts.facts.bias += 5.0
+        other = fresh(batch)
+    assert torch.equal(other.memory_BKE[:, :-1], output.memory_BKE[:, :-1])
+    assert not torch.allclose(other.words(), output.words(), atol=1e-4)
+
+
 def test_one_study_left_over_of_a_dev_part_is_no_loss_and_in_training_an_error(subject):
     contrastive = next(stage for stage in subject.stages() if stage.name == "contrastive")
     batch, fresh = subject.batch(subject.studies(1)), subject.model()
@@ -172,7 +196,7 @@ def test_losses_are_asked_for_outside_the_precision_in_which_was_seen(subject, m
 @pytest.mark.parametrize(
     "changes",
     [
-        {"compressor": "avgpool"},
+        {"compressor": "avgpool", "tell_facts": True},
         {"compressor": "grid", "cells": [1, 2, 2]},
         {"contrastive": "sigmoid", "positions": "sincos"},
         {"sequences": ["flair", "t1c"], "depth_kernel": 3, "depth_stride": 1, "inflation": "average"},
@@ -259,6 +283,8 @@ def test_bad_configs_are_one_line():
         build_config(FAMILY.config, {**toy, "prompt": "chat"}, "toy")
     with pytest.raises(MedleyError, match="a side of 20 is no multiple of the patch, 8: choose 16 or 24"):
         Subject(FAMILY, changes={"grid": [8, 20, 16]}).processor  # noqa: B018
+    with pytest.raises(MedleyError, match="there are no facts to tell"):
+        build_config(FAMILY.config, {**toy, "tell_facts": True, "facts_weight": 0}, "toy")
     config = build_config(FAMILY.config, toy, "toy")
     with pytest.raises(MedleyError, match="no study of the training part has a report"):
         FAMILY.fit_processor(config, BRAIN_LABELS, [], dict.fromkeys(BRAIN_LABELS, 0.5), [{}])
