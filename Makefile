@@ -12,8 +12,9 @@ BIN := .venv/bin
 demo: .venv/.installed    ## cohort, train, score, explain, one HTML page; prints its path
 	$(BIN)/medley demo --out demo
 
+# one thread a worker: two that each spin on all cores wait for each other, and take three times as long
 test: .venv/.installed    ## the whole suite, offline, on the CPU
-	$(BIN)/python -m pytest -q -n 2 --dist loadfile tests
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2 --dist loadfile tests
 
 lint: .venv/.installed    ## style, types at the public edges, layers, docs that name what is there
 	$(BIN)/ruff check src tests benchmarks
