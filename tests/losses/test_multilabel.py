@@ -141,3 +141,17 @@ def test_kl_is_zero_at_equality_and_pulls_one_way_only():
     assert b.grad is None
     assert a.grad[0, 1] < 0, "the lower logit is pulled up"
     assert losses.bernoulli_kl(torch.tensor([[90.0]]), torch.tensor([[-90.0]])).isfinite().all()
+
+
+def test_the_first_labels_together_weigh_as_much_as_the_others():
+    logits = torch.randn(4, 5, requires_grad=True)
+    targets = torch.randint(0, 2, (4, 5)).float()
+    targets[0, 0] = targets[1, 3] = NAN
+    apart = losses.bce(logits.detach(), targets.nan_to_num(0.0)).masked_fill(targets.isnan(), 0.0)
+    total = losses.grouped_sum(logits, targets, first=2)
+    assert float(total.detach()) == pytest.approx(float(1.5 * apart[:, :2].sum() + apart[:, 2:].sum()), rel=1e-6)
+    assert float(losses.grouped_count(targets, first=2)) == pytest.approx(1.5 * 7 + 11)
+    whole = torch.ones(4, 5)
+    assert float(losses.grouped_count(whole, 2)) == 24, "12 of each"
+    total.backward()
+    assert (logits.grad[targets.isnan()] == 0).all()

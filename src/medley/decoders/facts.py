@@ -42,6 +42,9 @@ def places_of(case: Case) -> list[float]:
     return [float(place in true) if knows else math.nan for place, knows in zip(PLACES, known, strict=True)]
 
 
+_SHARP = 4.0  # a call of 75 % is told as one of 99 %; a step would have no gradient
+
+
 class PlacedFacts(nn.Module):
     """Log-odds of F facts; they begin at those of `prevalence_F`."""
 
@@ -70,13 +73,18 @@ class SeenFacts(nn.Module):
 
 
 class ToldFacts(nn.Module):
-    """The facts as one token that a writer reads beside those of the image: what was found is said, in the measure in
-    which it was found. A writer that reads the image alone says less than the facts know of it (docs/log.md)."""
+    """What is found, as one token that a writer reads beside those of the image (as PromptMRG tells diagnoses, Jin et
+    al. 2024). In training it is told what is true: of false calls a writer would learn not to say what it is told. When
+    it doubts, a greedy writer says "no": there are many ways to say what there is, each with another first word."""
 
     def __init__(self, facts: int, dim: int):
         super().__init__()
         self.read = nn.Linear(facts, dim)
 
-    def forward(self, facts_BF: torch.Tensor) -> torch.Tensor:
-        """Token [B, 1, dim] of logits: each counts as 2p - 1, from surely not to surely."""
-        return self.read((facts_BF / 2).tanh())[:, None]
+    def forward(self, logits_BF: torch.Tensor, true_BF: torch.Tensor | None = None) -> torch.Tensor:
+        """Token [B, 1, dim] of what is called, -1 or 1 but for what is close to even, or, where it is known (not nan),
+        of what is true. The truth is for training, and then no gradient goes through a call."""
+        called_BF = (_SHARP * logits_BF / 2).tanh()
+        if true_BF is not None:
+            called_BF = torch.where(true_BF.isnan(), called_BF.detach(), 2 * true_BF - 1)
+        return self.read(called_BF)[:, None]

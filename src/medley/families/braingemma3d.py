@@ -57,12 +57,13 @@ from medley.encoders.volumes import VoxelStandard, stack_shares, stack_volumes, 
 from medley.fusion.perceiver import build_compressor
 from medley.fusion.projector import Projector
 from medley.losses.contrastive import Grounding, contrast_sum, fact_keys, joint_contrast, pair_count, text_keys
-from medley.losses.multilabel import bce, masked_sum
+from medley.losses.multilabel import bce, grouped_count, grouped_sum, masked_sum
 from medley.losses.weighted import weighted_token_sum
 
 REGIONS = ("lesion", "edema", "necrosis")  # whose place in the volume is learned in the stage `towers`
 StageName = Literal["towers", "contrastive", "warmup", "lora"]
 Triple = tuple[int, int, int]
+Maybe = torch.Tensor | None
 
 _UPSTREAM: dict[str, Any] = {"inflation": "average", "depth_kernel": 2, "edges": "crop", "published_features": True}
 _UPSTREAM |= {"compressor": "avgpool", "prompt": "raw", "lora_rank": 16, "lora_alpha": 32, "facts_weight": 0.0}
@@ -378,17 +379,16 @@ class BrainGemma3D(nn.Module):
         """Tokens [B, K, E] of volumes in [0, 1], as the language model reads them: what an explanation perturbs."""
         return self._found(self.resampler(self.see(volumes_BSDHW)))[0]
 
-    def _found(self, tokens_BKC: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor | None]:
+    def _found(self, tokens_BKC: torch.Tensor, true_BF: Maybe = None) -> tuple[torch.Tensor, Maybe]:
         memory_BKE, facts_BF = self.projector(tokens_BKC), self.facts(tokens_BKC) if self.config.facts_weight else None
         if self.config.tell_facts and facts_BF is not None:
-            told_BF = facts_BF.detach() if self.training else facts_BF  # words do not teach what a fact is
-            memory_BKE = torch.cat([memory_BKE, self.told(told_BF)], dim=1)
+            memory_BKE = torch.cat([memory_BKE, self.told(facts_BF, true_BF)], dim=1)
         return memory_BKE, facts_BF
 
     def forward(self, batch: Batch) -> Output:
         patches_BPC = self.see(batch.volumes_BSDHW) if batch.patches_BPC is None else batch.patches_BPC
         tokens_BKC = self.resampler(patches_BPC)
-        memory_BKE, facts_BF = self._found(tokens_BKC)
+        memory_BKE, facts_BF = self._found(tokens_BKC, batch.facts_BF if self.training else None)
         return Output(
             memory_BKE=memory_BKE,
             prompt_BL=batch.prompt_BL,
@@ -425,18 +425,18 @@ def _sums(terms: Sequence[str], output: Output, batch: Batch) -> dict[str, torch
     if "words" in terms:
         found["words"] = weighted_token_sum(output.words(), words_BT, weights_BT)
     if "facts" in terms and output.facts_BF is not None:
-        found["facts"] = masked_sum(bce, output.facts_BF, facts_BF)
+        found["facts"] = grouped_sum(output.facts_BF, facts_BF, facts_BF.shape[1] - len(PLACES))
     if "contrast" in terms:
         found["contrast"] = contrast_sum(output.rows(), learns=output.training)
     if output.seen is not None and "placed" in terms:
-        found["placed"] = masked_sum(bce, output.seen[0], facts_BF)
+        found["placed"] = grouped_sum(output.seen[0], facts_BF, facts_BF.shape[1] - len(PLACES))
         found["patch"] = masked_sum(bce, output.seen[1].transpose(1, 2), places_BRdhw.flatten(2))
     return found
 
 
 def _counts(batch: Batch) -> dict[str, torch.Tensor]:
     facts_BF, _, weights_BT, keys_B2, places_BRdhw = _learned(batch)
-    known = (~facts_BF.isnan()).sum()
+    known = grouped_count(facts_BF, facts_BF.shape[1] - len(PLACES))
     of_facts = {"facts": known, "placed": known, "patch": (~places_BRdhw.isnan()).sum()}
     return {"words": weights_BT.sum(), "contrast": pair_count(keys_B2[:, 0]), **of_facts}
 

@@ -79,6 +79,23 @@ def masked_sum(loss: Callable, logits: torch.Tensor, targets_BC: torch.Tensor) -
     return torch.where(known_BC, loss(logits.float(), filled_BC), 0.0).sum()
 
 
+def grouped_sum(logits_BC: torch.Tensor, targets_BC: torch.Tensor, first: int) -> torch.Tensor:
+    """Sum of the cross-entropies of what is known. The `first` labels together weigh as much as the others do: of few
+    common ones beside many rare ones a mean teaches the rare ones' absence."""
+    weight_C = _grouped(targets_BC, first)
+    return masked_sum(lambda *of: bce(*of) * weight_C, logits_BC, targets_BC)
+
+
+def grouped_count(targets_BC: torch.Tensor, first: int) -> torch.Tensor:
+    """What `grouped_sum` is divided by: the weights of what is known."""
+    return (~targets_BC.isnan() * _grouped(targets_BC, first)).sum()
+
+
+def _grouped(targets_BC: torch.Tensor, first: int) -> torch.Tensor:
+    others = targets_BC.shape[1] - first
+    return torch.tensor([others / first] * first + [1.0] * others, device=targets_BC.device)
+
+
 def hierarchy_penalty(logits_BC: torch.Tensor, labels: Sequence[str]) -> torch.Tensor:
     """Sum of how much each child's probability exceeds its parent's (core/labels.HIERARCHY), over the batch."""
     p_BC = logits_BC.float().sigmoid()
