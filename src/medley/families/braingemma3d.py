@@ -468,7 +468,7 @@ def stages(config: BrainGemma3DConfig, processor: BrainGemma3DProcessor) -> tupl
     )
     if not config.learns_to_see:
         return found
-    terms = {**written, **of_facts, "placed": 1.0, "patch": 1.0}
+    terms = {**written, **of_facts, "placed": 1.0, "patch": 5.0}
     writer |= dict.fromkeys(bridge, config.writer_rate)
     seen = ["vision.*", "towers.*", *tokens]
     muon = tuple(glob for glob in (*seen, *writer) if not glob.startswith(("towers.", "facts.")))
