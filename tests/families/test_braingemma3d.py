@@ -12,7 +12,7 @@ import torch
 from medley.core.config import build_config
 from medley.core.errors import MedleyError
 from medley.core.family import to_device
-from medley.core.labels import BRAIN_LABELS
+from medley.core.labels import BRAIN_LABELS, BRAIN_SIDES
 from medley.core.records import Volume
 from medley.core.stage import muon_parameters, rates_by_parameter
 from medley.decoders.facts import PLACES
@@ -159,6 +159,9 @@ def test_the_writer_reads_what_is_found_and_in_training_what_is_true():
         assert torch.equal(told(batch), told(other)), "in answering the truth is not read"
         assert torch.allclose(told(batch), called)
         assert torch.equal(fresh.remember(batch.volumes_BSDHW), fresh(batch).memory_BKE)
+        labels = len(BRAIN_LABELS)
+        fresh.facts.facts.bias[labels : labels + len(BRAIN_SIDES)] += 5.0
+        assert torch.allclose(told(batch), called), "a side is told by its lobes"
         fresh.facts.facts.bias += 5.0
         assert not torch.allclose(told(batch), called, atol=1e-3)
 

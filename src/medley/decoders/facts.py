@@ -75,11 +75,13 @@ class SeenFacts(nn.Module):
 class ToldFacts(nn.Module):
     """What is found, as one token that a writer reads beside those of the image (as PromptMRG tells diagnoses, Jin et
     al. 2024). In training it is told what is true: of false calls a writer would learn not to say what it is told. When
-    it doubts, a greedy writer says "no": there are many ways to say what there is, each with another first word."""
+    it doubts, a greedy writer says "no": there are many ways to say what there is, each with another first word.
+
+    Sides by themselves are not told: lobes of one side or of both say them, and are found more surely."""
 
     def __init__(self, facts: int, dim: int):
         super().__init__()
-        self.read = nn.Linear(facts, dim)
+        self.read = nn.Linear(facts - len(BRAIN_SIDES), dim)
 
     def forward(self, logits_BF: torch.Tensor, true_BF: torch.Tensor | None = None) -> torch.Tensor:
         """Token [B, 1, dim] of what is called, -1 or 1 but for what is close to even, or, where it is known (not nan),
@@ -87,4 +89,5 @@ class ToldFacts(nn.Module):
         called_BF = (_SHARP * logits_BF / 2).tanh()
         if true_BF is not None:
             called_BF = torch.where(true_BF.isnan(), called_BF.detach(), 2 * true_BF - 1)
-        return self.read(called_BF)[:, None]
+        labels = called_BF.shape[1] - len(PLACES)
+        return self.read(torch.cat([called_BF[:, :labels], called_BF[:, labels + len(BRAIN_SIDES) :]], dim=1))[:, None]
