@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import socket
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -33,6 +35,22 @@ def real_data() -> Path:
     if not folder or not Path(folder).is_dir():
         pytest.skip("MEDLEY_REAL_DATA names no folder of real data")
     return Path(folder).resolve()
+
+
+@pytest.fixture
+def on_two_devices() -> Callable[..., list]:
+    """Runs `device(rank, port, *args, results)` in two processes; what each of them put into `results`, in order."""
+    import torch.multiprocessing as mp
+
+    def run(device: Callable, *args: object) -> list:
+        with socket.socket() as found:
+            found.bind(("127.0.0.1", 0))
+            port = found.getsockname()[1]
+        results = mp.get_context("spawn").SimpleQueue()
+        mp.spawn(device, (port, *args, results), nprocs=2)
+        return sorted((results.get() for _ in range(2)), key=lambda one: one[0])
+
+    return run
 
 
 def write_square_films(folder: Path, cases: int) -> CaseTable:

@@ -152,18 +152,8 @@ def _device(rank: int, port: int, loss: str, results) -> None:
 
 
 @pytest.mark.parametrize("loss", ["infonce", "sigmoid"])
-def test_two_devices_compare_all_rows_as_one_would(loss):
-    import socket
-
-    import torch.multiprocessing as mp
-
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        port = found.getsockname()[1]
-    context = mp.get_context("spawn")
-    results = context.SimpleQueue()
-    mp.spawn(_device, (port, loss, results), nprocs=2)
-    parts = sorted(results.get() for _ in range(2))
+def test_two_devices_compare_all_rows_as_one_would(loss, on_two_devices):
+    parts = on_two_devices(_device, loss)
     image, text = (tensor.requires_grad_() for tensor in rows(7))
     keys = torch.tensor([1, 2, 1, 3, 4, 1, 5])
     if loss == "infonce":

@@ -4,7 +4,6 @@ the memory of a small one."""
 from __future__ import annotations
 
 import dataclasses
-import socket
 import weakref
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -322,15 +321,8 @@ def _device(rank: int, port: int, loss: str, results) -> None:
 
 
 @pytest.mark.parametrize("loss", ["infonce", "sigmoid"])
-def test_devices_with_unequally_many_batches_compare_all_studies(loss):
-    import torch.multiprocessing as mp
-
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        port = found.getsockname()[1]
-    results = mp.get_context("spawn").SimpleQueue()
-    mp.spawn(_device, (port, loss, results), nprocs=2)
-    (_, term, gradients), other = sorted((results.get() for _ in range(2)), key=lambda found: found[0])
+def test_devices_with_unequally_many_batches_compare_all_studies(loss, on_two_devices):
+    (_, term, gradients), other = on_two_devices(_device, loss)
     assert other[1:] == (term, gradients)
     seed_torch("joint", 0)
     model, batch = Model(loss, 0.0), small_data(8).collate(list(range(8))).batch
