@@ -140,6 +140,20 @@ def test_facts_beside_the_text_are_labels_and_places(subject, model):
         assert prediction.extra["places"]["right brainstem"] == pytest.approx(output.facts_BF[row, -1].sigmoid().item())
 
 
+def test_where_a_lesion_is_seen_is_told_where_the_towers_learned_it(subject, model):
+    studies = subject.studies(2)
+    with torch.no_grad():
+        output = model(subject.processor(studies))
+    first, second = subject.processor.evidence(output, studies)
+    (seen_dhw,) = first.maps["Lesion"]
+    assert seen_dhw.shape == model.vision.grid
+    assert (seen_dhw != second.maps["Lesion"][0]).any()
+    place = output.seen[1][0, :, REGIONS.index("lesion")].sigmoid().argmax()
+    assert seen_dhw.argmax() == place
+    untaught = subject.processor.evidence(dataclasses.replace(output, seen=None), studies)
+    assert [one.maps for one in untaught] == [{}, {}]
+
+
 def test_the_writer_reads_what_is_found_and_in_training_what_is_true():
     subject = Subject(FAMILY, changes={"tell_facts": True})
     fresh, batch = subject.model(), subject.batch(subject.studies(3))

@@ -62,8 +62,6 @@ from medley.losses.weighted import weighted_token_sum
 
 REGIONS = ("lesion", "edema", "necrosis")  # whose place in the volume is learned in the stage `towers`
 StageName = Literal["towers", "contrastive", "warmup", "lora"]
-Triple = tuple[int, int, int]
-Maybe = torch.Tensor | None
 
 _UPSTREAM: dict[str, Any] = {"inflation": "average", "depth_kernel": 2, "edges": "crop", "published_features": True}
 _UPSTREAM |= {"compressor": "avgpool", "prompt": "raw", "lora_rank": 16, "lora_alpha": 32, "facts_weight": 0.0}
@@ -75,7 +73,7 @@ class BrainGemma3DConfig(Config):
 
     preset: Literal["none", "upstream"] = "none"
     """upstream: as the code of the published system has it, where no field says otherwise."""
-    grid: Triple = (64, 128, 128)
+    grid: tuple[int, int, int] = (64, 128, 128)
     """Voxels (D, H, W) that the vision tower reads: slices from below, rows from behind, columns from the left."""
     fov_mm: tuple[float, float, float] = (160.0, 240.0, 240.0)
     """Field of view (D, H, W) in millimetres, about the middle of the brain."""
@@ -109,7 +107,7 @@ class BrainGemma3DConfig(Config):
     """What makes few tokens of many patches: a resampler, means of runs of patches, or means of cells."""
     tokens: int = Field(32, ge=1)
     """How many tokens the language model reads of a volume; with compressor grid, those of `cells`."""
-    cells: Triple = (4, 2, 4)
+    cells: tuple[int, int, int] = (4, 2, 4)
     """Cells (D, H, W) of compressor grid."""
     resampler_layers: int = Field(2, ge=1)
     """Layers of the resampler."""
@@ -314,8 +312,11 @@ class BrainGemma3DProcessor:
         return len(self.tokenizer(note, verbose=False)["input_ids"])
 
     def evidence(self, output: Output, studies: Sequence[Study]) -> list[Evidence]:
-        """None that comes for nothing: see `explain` for maps in the volume."""
-        return [Evidence({}, {}) for _ in studies]
+        """Where a lesion is seen, by patches, if the towers learned that here; else none that comes for nothing."""
+        if output.seen is None:
+            return [Evidence({}, {}) for _ in studies]
+        seen_Bdhw = output.seen[1][..., 0].detach().float().sigmoid().unflatten(1, self.grid).cpu().numpy()
+        return [Evidence({"Lesion": (seen_dhw,)}, {}) for seen_dhw in seen_Bdhw]
 
     def predictions(self, output: Output, studies: Sequence[Study]) -> list[Prediction]:
         """The facts beside the text; the text is written by `write_reports`."""
@@ -379,7 +380,7 @@ class BrainGemma3D(nn.Module):
         """Tokens [B, K, E] of volumes in [0, 1], as the language model reads them: what an explanation perturbs."""
         return self._found(self.resampler(self.see(volumes_BSDHW)))[0]
 
-    def _found(self, tokens_BKC: torch.Tensor, true_BF: Maybe = None) -> tuple[torch.Tensor, Maybe]:
+    def _found(self, tokens_BKC: torch.Tensor, true_BF=None) -> tuple[torch.Tensor, torch.Tensor | None]:
         memory_BKE, facts_BF = self.projector(tokens_BKC), self.facts(tokens_BKC) if self.config.facts_weight else None
         if self.config.tell_facts and facts_BF is not None:
             memory_BKE = torch.cat([memory_BKE, self.told(facts_BF, true_BF)], dim=1)
@@ -401,10 +402,9 @@ class BrainGemma3D(nn.Module):
         )
 
     def _rows(self, tokens_BKC: torch.Tensor, batch: Batch) -> Rows:
-        assert batch.words_BT is not None
-        assert batch.keys_B2 is not None, "a batch for answering has no report"
-        rows = self.contrast.rows(tokens_BKC.mean(1), self.decoder.text_states(batch.words_BT))
-        return {**rows, "keys": batch.keys_B2[:, 0], "spared": batch.keys_B2[:, 1]}
+        _, words_BT, _, keys_B2, _ = _learned(batch)
+        rows = self.contrast.rows(tokens_BKC.mean(1), self.decoder.text_states(words_BT))
+        return {**rows, "keys": keys_B2[:, 0], "spared": keys_B2[:, 1]}
 
 
 def write_reports(model: BrainGemma3D, processor: BrainGemma3DProcessor, output: Output) -> list[Report]:
