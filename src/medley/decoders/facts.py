@@ -77,11 +77,15 @@ class ToldFacts(nn.Module):
     al. 2024). In training it is told what is true: of false calls a writer would learn not to say what it is told. When
     it doubts, a greedy writer says "no": there are many ways to say what there is, each with another first word.
 
-    Sides by themselves are not told: lobes of one side or of both say them, and are found more surely."""
+    Nothing is told before this is trained: it begins at 0. Towers that learn to see need what words teach, and a writer
+    that is told everything asks nothing of them. Sides are not told by themselves: lobes of one or of both say them.
+    """
 
     def __init__(self, facts: int, dim: int):
         super().__init__()
         self.read = nn.Linear(facts - len(BRAIN_SIDES), dim)
+        nn.init.zeros_(self.read.weight)
+        nn.init.zeros_(self.read.bias)
 
     def forward(self, logits_BF: torch.Tensor, true_BF: torch.Tensor | None = None) -> torch.Tensor:
         """Token [B, 1, dim] of what is called, -1 or 1 but for what is close to even, or, where it is known (not nan),

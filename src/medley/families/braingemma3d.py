@@ -202,7 +202,7 @@ class BrainGemma3DConfig(Config):
 _SMALL: dict[str, Any] = {"vision": None, "decoder": None, "prompt": "raw", "load": "fp32", "lora_paths": []}
 _SMALL |= {"checkpointing": False, "edges": "refuse", "asked": "Report:"}
 _TINY: dict[str, Any] = {"grid": (32, 64, 64), "fov_mm": (160.0, 192.0, 192.0), "standardise": "voxel"}
-_TINY |= {"depth_kernel": 8, "depth_stride": 8, "resampler_heads": 4, "facts_weight": 2.0, "report_tokens": 160}
+_TINY |= {"depth_kernel": 8, "depth_stride": 8, "resampler_heads": 4, "facts_weight": 1.5, "report_tokens": 160}
 _TINY |= {"tell_facts": True, "fact_words": 3.0, "contrastive_dim": 64, "grounds_rate": 3e-4, "writer_rate": 1e-3}
 _TINY |= {"rates": {"towers": 3e-3, "contrastive": 3e-4, "warmup": 1e-3, "lora": 1e-3}}
 _TINY |= {"epochs": {"towers": 11, "contrastive": 0.5, "warmup": 0.5, "lora": 1.5}}
@@ -469,7 +469,7 @@ def stages(config: BrainGemma3DConfig, processor: BrainGemma3DProcessor) -> tupl
     if not config.learns_to_see:
         return found
     terms = {**written, **of_facts, "placed": config.facts_weight, "patch": 5.0}
-    writer |= dict.fromkeys(bridge, config.writer_rate)
+    writer |= {"projector.*": config.writer_rate}
     seen = ["vision.*", "towers.*", *tokens]
     muon = tuple(glob for glob in (*seen, *writer) if not glob.startswith(("towers.", "facts.")))
     return (stage("towers", seen, writer, terms, muon=muon, best_by="loss"), *found)
