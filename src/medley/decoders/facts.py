@@ -42,7 +42,7 @@ def places_of(case: Case) -> list[float]:
     return [float(place in true) if knows else math.nan for place, knows in zip(PLACES, known, strict=True)]
 
 
-_SHARP = 4.0  # a call of 75 % is told as one of 99 %; a step would have no gradient
+_SHARP = 10.0  # a call of 60 % is told as one of 98 %; a step would have no gradient
 
 
 class PlacedFacts(nn.Module):
