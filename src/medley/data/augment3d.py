@@ -22,7 +22,7 @@ from medley.core.seeds import generator
 MAX_ROTATION_DEGREES = 10.0
 MAX_SHIFT = 0.05  # of the field of view
 MAX_SCALE = 0.1
-MAX_STEP_MM = 3.5  # of a light draw
+MAX_STEP_MM = 3.5  # of a light draw; an axis of larger voxels is not moved along
 MAX_LOG_GAMMA = 0.25
 MAX_BIAS = 0.15  # of the grey value, from one end of the brain to the other
 MAX_NOISE = 0.03  # standard deviation, of the grey scale
