@@ -20,6 +20,7 @@ from torch import nn
 from medley.core.labels import BRAIN_LOBES, BRAIN_SIDES
 from medley.core.records import Case
 
+_SHARP = 10.0  # a call of 60 % is told as one of 98 %; a step would have no gradient
 PLACES = (*BRAIN_SIDES, *(f"{side} {lobe}" for side in ("left", "right") for lobe in BRAIN_LOBES))
 # words of a report that say what is where, or that nothing is
 FACT_WORDS = re.compile(
@@ -40,9 +41,6 @@ def places_of(case: Case) -> list[float]:
     known = [healthy or "sides" in truth] * len(BRAIN_SIDES) + [healthy or "side_lobe" in truth] * 2 * len(BRAIN_LOBES)
     true = sides | lobes
     return [float(place in true) if knows else math.nan for place, knows in zip(PLACES, known, strict=True)]
-
-
-_SHARP = 10.0  # a call of 60 % is told as one of 98 %; a step would have no gradient
 
 
 class PlacedFacts(nn.Module):

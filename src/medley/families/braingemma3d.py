@@ -80,7 +80,7 @@ class BrainGemma3DConfig(Config):
     sequences: tuple[Literal["flair", "t1", "t1c", "t2"], ...] = ("flair",)
     """Which sequences are read, in this order; every study must have them."""
     standardise: Literal["grey", "voxel"] = "grey"
-    """grey: one scale for all voxels, as SigLIP has it; voxel: each by its own, when slow shading is taken out."""
+    """grey: one scale for all voxels, as SigLIP has it; voxel: each by its own, after slow shading is taken out."""
     vision: str | None = "google/medsiglip-448"
     """A SigLIP of the hub or a local folder, or null for a small one with random weights."""
     vision_dim: int = Field(128, multiple_of=32, gt=0)
