@@ -61,6 +61,8 @@ ANATOMY = ("cardiac", "left_lung", "right_lung", "mediastinum", "diaphragm", "sp
 BRAIN_SIDES = ("left", "right", "bilateral")
 BRAIN_LOBES = ("frontal", "parietal", "temporal", "occipital", "insula", "deep", "cerebellum", "brainstem")
 BRAIN_COMPONENTS = ("edema", "necrosis", "enhancement", "mass effect", "midline shift")
+LOBE_SHARE = 0.15  # of the whole lesion, from which a lobe counts as involved
+SIDE_SHARE = 0.10  # of the whole lesion, from which the smaller side makes it bilateral
 BRAIN_LABELS = ("Lesion", "Edema", "Necrosis", "Mass Effect", "Midline Shift")  # of its case table: what FLAIR shows
 
 ALIASES = {

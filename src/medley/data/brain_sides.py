@@ -14,9 +14,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from medley.core.errors import MedleyError
+from medley.core.labels import SIDE_SHARE
 from medley.core.records import Volume
 
-SIDE_SHARE = 0.10  # of the lesion, from which the smaller side makes it bilateral
 _COARSE_MM = 3.0
 _REACH_MM = 15.0  # the plane passes this near the centre of the mask
 _SAMPLES = 20_000

@@ -25,13 +25,15 @@ def swap_side(side: str) -> str:
 
 
 def swap_truth(truth: Mapping[str, Any]) -> dict[str, Any]:
-    """What is true of a mirrored brain: `sides`, `side_lobe`, and of each of the `lesions` its side and the x of its
-    centre. What has no side, and the path of a mask, stays: the file on disk is not mirrored."""
+    """What is true of a mirrored brain: `sides`, `side_lobe` and its `shares`, and of each of the `lesions` its side and the x
+    of its centre. What has no side, and the path of a mask, stays: the file on disk is not mirrored."""
     swapped = dict(truth)
     if isinstance(truth.get("sides"), str):
         swapped["sides"] = swap_side(truth["sides"])
     if "side_lobe" in truth:
         swapped["side_lobe"] = [[swap_side(side), lobe] for side, lobe in truth["side_lobe"]]
+    if "shares" in truth:
+        swapped["shares"] = [[swap_side(side), lobe, share] for side, lobe, share in truth["shares"]]
     if "lesions" in truth:
         swapped["lesions"] = [_swapped_lesion(lesion) for lesion in truth["lesions"]]
     return swapped

@@ -12,13 +12,12 @@ from typing import Any
 import numpy as np
 
 from medley.core.errors import MedleyError
-from medley.core.labels import BRAIN_COMPONENTS, BRAIN_LABELS, BRAIN_LOBES
+from medley.core.labels import BRAIN_COMPONENTS, BRAIN_LABELS, BRAIN_LOBES, LOBE_SHARE
 from medley.core.records import SEQUENCES, Case
 from medley.data.preprocess.volume.orient import voxel_mm
 from medley.data.preprocess.volume.raw import RawVolume
 from medley.data.readers.reading import Reading, Remarks
 
-LOBE_SHARE = 0.15  # of the whole lesion, from which a lobe counts as involved
 LEAST_ML = 0.35  # of a part: a few voxels of a label are the edge of another
 
 

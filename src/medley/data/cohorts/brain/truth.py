@@ -7,13 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from medley.core.labels import BRAIN_COMPONENTS, BRAIN_LABELS, BRAIN_LOBES
+from medley.core.labels import BRAIN_COMPONENTS, BRAIN_LABELS, BRAIN_LOBES, LOBE_SHARE, SIDE_SHARE
 from medley.data.cohorts.brain.draw import ENHANCING, NECROSIS, OEDEMA, Drawn
 from medley.data.cohorts.brain.plan import Pose
 from medley.data.cohorts.brain.template import Array
 
-LOBE_SHARE = 0.15  # of the whole lesion, from which a lobe counts as involved
-SIDE_SHARE = 0.10  # of the whole lesion, from which the smaller side makes it bilateral
+_FAINT = 0.005  # a smaller share is not written down
 SHIFT_MM = 3.0  # from which a midline counts as shifted
 _PARTS = {"edema": OEDEMA, "necrosis": NECROSIS, "enhancement": ENHANCING}
 
@@ -24,7 +23,8 @@ def truth_of(drawn: Drawn, pose: Pose) -> dict[str, Any]:
     if not whole.any():
         return {"healthy": True}
     millilitres = float(np.prod(drawn.grid.size_mm)) / 1000
-    pairs = _side_lobes(drawn, whole)
+    shares = _shares(drawn, whole)
+    pairs = _side_lobes(shares)
     volumes = _volumes(drawn.labels, millilitres)
     components = [name for name in _PARTS if volumes[name] > 0]
     if drawn.pushed:
@@ -37,6 +37,7 @@ def truth_of(drawn: Drawn, pose: Pose) -> dict[str, Any]:
         "sides": _sides(drawn.left[whole]),
         "lobes": [lobe for lobe in BRAIN_LOBES if any(lobe == pair[1] for pair in pairs)],
         "side_lobe": [list(pair) for pair in pairs],
+        "shares": [[*pair, round(share, 3)] for pair, share in shares.items() if share >= _FAINT],
         "components": [name for name in BRAIN_COMPONENTS if name in components],
         "lesions": sorted(lesions, key=lambda lesion: -lesion["volumes_ml"]["whole"]),
         "volumes_ml": volumes,
@@ -55,13 +56,17 @@ def _sides(left: Array) -> str:
     return "bilateral" if min(share, 1 - share) >= SIDE_SHARE else "left" if share > 0.5 else "right"
 
 
-def _side_lobes(drawn: Drawn, mask: Array) -> list[tuple[str, str]]:
-    """(side, lobe) pairs that hold enough of the mask, the largest first; at least the largest."""
+def _shares(drawn: Drawn, mask: Array) -> dict[tuple[str, str], float]:
+    """How much of the mask each (side, lobe) pair holds, the largest first."""
     code = drawn.lobe[mask].astype(int) + len(BRAIN_LOBES) * drawn.left[mask]
     shares = np.bincount(code, minlength=2 * len(BRAIN_LOBES)) / code.size
-    order = [int(place) for place in np.argsort(-shares, kind="stable")]
-    kept = [place for place in order if shares[place] >= LOBE_SHARE] or order[:1]
-    return [("left" if place >= len(BRAIN_LOBES) else "right", BRAIN_LOBES[place % len(BRAIN_LOBES)]) for place in kept]
+    pairs = [(side, lobe) for side in ("right", "left") for lobe in BRAIN_LOBES]
+    return {pairs[place]: float(shares[place]) for place in np.argsort(-shares, kind="stable")}
+
+
+def _side_lobes(shares: Mapping[tuple[str, str], float]) -> list[tuple[str, str]]:
+    """The pairs that hold enough, the largest first; at least the largest."""
+    return [pair for pair, share in shares.items() if share >= LOBE_SHARE] or list(shares)[:1]
 
 
 def _volumes(labels: Array, millilitres: float) -> dict[str, float]:
@@ -74,7 +79,7 @@ def _lesion(drawn: Drawn, mask: Array, pose: Pose, millilitres: float) -> dict[s
     centre = [round(value + shift, 1) for value, shift in zip((w, h, d), pose.origin_mm, strict=True)]
     return {
         "side": _sides(drawn.left[mask]),
-        "lobe": _side_lobes(drawn, mask)[0][1],
+        "lobe": next(iter(_shares(drawn, mask)))[1],
         "centre_mm": centre,
         "volumes_ml": _volumes(np.where(mask, drawn.labels, 0), millilitres),
     }
