@@ -72,7 +72,7 @@ def test_what_is_not_known_of_places_is_not_learned(subject, model):
     towers = subject.stages()[0]
     assert int(towers.objective.counts(subject.batch(unknown))["patch"]) == 0
     d, h, w = model.vision.grid
-    assert int(towers.objective.counts(subject.batch(study))["patch"]) == 2 * len(REGIONS) * d * h * w
+    assert int(towers.objective.counts(subject.batch(study))["patch"]) == 2 * len(REGIONS) * 8 * d * h * w
 
 
 def test_a_mirrored_or_turned_over_volume_is_another_one(subject, model):

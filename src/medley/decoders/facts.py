@@ -6,7 +6,7 @@ A mean, a maximum or an attention pool over tokens cannot say "left frontal" of 
 place is in which token says it. Measured on small volumes: with such pools the place was never learned, with this it
 was in a few hundred steps.
 
-Shapes: B batch, N tokens, P patches, C width, F facts, R regions.
+Shapes: B batch, N tokens, P patches on a grid d h w, C width, F facts, R regions.
 """
 
 from __future__ import annotations
@@ -17,9 +17,10 @@ import re
 import torch
 from torch import nn
 
-from medley.core.labels import BRAIN_LOBES, BRAIN_SIDES
+from medley.core.labels import BRAIN_LOBES, BRAIN_SIDES, LOBE_SHARE, SIDE_SHARE
 from medley.core.records import Case
 
+_NEAR = 0.05  # of a lesion: a lobe that holds this much more than it must counts as wholly involved
 _SHARP = 10.0  # a call of 60 % is told as one of 98 %; a step would have no gradient
 PLACES = (*BRAIN_SIDES, *(f"{side} {lobe}" for side in ("left", "right") for lobe in BRAIN_LOBES))
 # words of a report that say what is where, or that nothing is
@@ -32,15 +33,31 @@ FACT_WORDS = re.compile(
 
 
 def places_of(case: Case) -> list[float]:
-    """1 for each of `PLACES` that is true of a case, else 0; nan where nobody knows."""
+    """1 for each of `PLACES` that is true of a case, else 0; nan where nobody knows.
+
+    Where the truth has the lobes' shares of the lesion, a place that is nearly involved, or only just, lies between:
+    below 0.5 if it is not. Of a lobe with 14 % a 0 would teach that there is nothing.
+    """
     truth = case.truth
     healthy = bool(truth.get("healthy"))
     sides = {truth["sides"]} if "sides" in truth else set()
     both = {"bilateral": ("left", "right")}
     lobes = {f"{one} {lobe}" for side, lobe in truth.get("side_lobe", ()) for one in both.get(side, (side,))}
     known = [healthy or "sides" in truth] * len(BRAIN_SIDES) + [healthy or "side_lobe" in truth] * 2 * len(BRAIN_LOBES)
-    true = sides | lobes
-    return [float(place in true) if knows else math.nan for place, knows in zip(PLACES, known, strict=True)]
+    hard = [float(place in sides | lobes) if knows else math.nan for place, knows in zip(PLACES, known, strict=True)]
+    if "shares" not in truth:
+        return hard
+    share = {f"{side} {lobe}": value for side, lobe, value in truth["shares"]}
+    left, right = (sum(value for side, _, value in truth["shares"] if side == one) for one in ("left", "right"))
+    astride = _near(min(left, right), SIDE_SHARE)
+    soft = [1 - astride if left > right else 0.0, 1 - astride if right > left else 0.0, astride]
+    soft += [_near(share.get(place, 0.0), LOBE_SHARE) for place in PLACES[len(BRAIN_SIDES) :]]
+    return [max(s, 0.501) if h > 0.5 else min(s, 0.499) for s, h in zip(soft, hard, strict=True)]
+
+
+def _near(share: float, least: float) -> float:
+    """0 well below `least`, a half at it, 1 well above."""
+    return min(1.0, max(0.0, 0.5 + (share - least) / (2 * _NEAR)))
 
 
 class PlacedFacts(nn.Module):
@@ -59,15 +76,24 @@ class PlacedFacts(nn.Module):
 
 
 class SeenFacts(nn.Module):
-    """What a tower must learn to see before others read it: the facts off its patches, and which patch shows what."""
+    """What a tower must learn to see before others read it: the facts off its patches, and what shows in each eighth
+    of a patch. (A patch is 24 mm across: told of the whole of it, it need not know on which side of the midline.)"""
 
-    def __init__(self, prevalence_F: torch.Tensor, patches: int, dim: int, regions: int):
+    def __init__(self, prevalence_F: torch.Tensor, grid: tuple[int, int, int], dim: int, regions: int):
         super().__init__()
-        self.facts, self.patch = PlacedFacts(prevalence_F, patches, dim), nn.Linear(dim, regions)
+        self.grid = grid
+        self.facts, self.patch = PlacedFacts(prevalence_F, math.prod(grid), dim), nn.Linear(dim, 8 * regions)
+
+    @property
+    def cells(self) -> tuple[int, int, int]:
+        """Cells (2d, 2h, 2w) of the maps."""
+        depth, height, width = self.grid
+        return 2 * depth, 2 * height, 2 * width
 
     def forward(self, patches_BPC: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Logits of the facts [B, F] and of each patch's regions [B, P, R]."""
-        return self.facts(patches_BPC), self.patch(patches_BPC)
+        """Logits of the facts [B, F] and of the regions, in eighths of patches [B, R, 2d, 2h, 2w]."""
+        cells = self.patch(patches_BPC).unflatten(2, (-1, 2, 2, 2)).unflatten(1, self.grid)  # B d h w R 2 2 2
+        return self.facts(patches_BPC), cells.permute(0, 4, 1, 5, 2, 6, 3, 7).reshape(len(cells), -1, *self.cells)
 
 
 class ToldFacts(nn.Module):
@@ -90,6 +116,6 @@ class ToldFacts(nn.Module):
         of what is true. The truth is for training, and then no gradient goes through a call."""
         called_BF = (_SHARP * logits_BF / 2).tanh()
         if true_BF is not None:
-            called_BF = torch.where(true_BF.isnan(), called_BF.detach(), 2 * true_BF - 1)
+            called_BF = torch.where(true_BF.isnan(), called_BF.detach(), (true_BF - 0.5).sign())
         labels = called_BF.shape[1] - len(PLACES)
         return self.read(torch.cat([called_BF[:, :labels], called_BF[:, labels + len(BRAIN_SIDES) :]], dim=1))[:, None]

@@ -38,7 +38,7 @@ def stack_volumes(studies: Sequence[Study], reads: VolumeInput) -> torch.Tensor:
 
 
 def stack_shares(studies: Sequence[Study], names: Sequence[str], grid: tuple[int, int, int]) -> torch.Tensor:
-    """places_BRdhw: how much of the densest voxel of a patch each region covers, in [0, 1]; nan where not known."""
+    """places_BRdhw: how much of the densest voxel of a cell each region covers, in [0, 1]; nan where not known."""
     places_BRdhw = torch.full((len(studies), len(names), *grid), torch.nan)
     for b, study in enumerate(studies):
         regions = study.volume.regions if study.volume is not None else {}

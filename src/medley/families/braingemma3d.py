@@ -226,7 +226,7 @@ class Batch:
     words_BT: torch.Tensor | None = None
     weights_BT: torch.Tensor | None = None
     keys_B2: torch.Tensor | None = None
-    places_BRdhw: torch.Tensor | None = None
+    places_BRdhw: torch.Tensor | None = None  # in eighths of patches
 
     def __len__(self) -> int:
         return len(self.prompt_BL)
@@ -240,15 +240,16 @@ class Output:
     prompt_BL: torch.Tensor
     tokens_BKC: torch.Tensor
     facts_BF: torch.Tensor | None  # logits, read off the tokens
-    seen: tuple[torch.Tensor, torch.Tensor] | None  # the same off the patches, and of each patch [B, P, R] (`towers`)
+    seen: tuple[torch.Tensor, torch.Tensor] | None  # the same off the patches, and maps of regions (`towers`)
+    called_BF: torch.Tensor | None  # the mean of those there are: what is told and answered
     words: Callable[[], torch.Tensor]  # logits [B, T, V] of the report, from the volume
     rows: Callable[[], Rows]  # what the contrastive loss reads of each study
     training: bool
 
     def binary(self, head: str) -> torch.Tensor:
         """Log-odds of the facts beside the report: there is one head, `fused`."""
-        assert self.facts_BF is not None, "this model has no facts beside its text"
-        return self.facts_BF[:, : -len(PLACES)]
+        assert self.called_BF is not None, "this model has no facts beside its text"
+        return self.called_BF[:, : -len(PLACES)]
 
 
 class BrainGemma3DProcessor:
@@ -267,7 +268,8 @@ class BrainGemma3DProcessor:
         self.config, self.labels, self.prevalence = config, tuple(labels), dict(prevalence)
         self.regions: tuple[str, ...] = REGIONS
         self.tokenizer, self.vision, self.decoder, self.voxels = tokenizer, vision, decoder, voxels
-        self.grid = config.inflated.grid(config.grid, int(vision.config["patch_size"]))
+        depth, height, width = config.inflated.grid(config.grid, int(vision.config["patch_size"]))
+        self.eighths = 2 * depth, 2 * height, 2 * width  # of patches: what maps of regions are made of
         self.image_tokens = int(np.prod(config.cells)) if config.compressor == "grid" else config.tokens
         if tokenizer is not None:  # a sketch has none
             read = self.image_tokens + config.tell_facts
@@ -304,7 +306,7 @@ class BrainGemma3DProcessor:
             words_BT=self.words.reports(reports),
             weights_BT=self.words.weights(reports, FACT_WORDS, self.config.fact_words),
             keys_B2=torch.stack([text_keys(reports), fact_keys(facts_BF)], dim=1),
-            places_BRdhw=stack_shares(studies, REGIONS, self.grid),
+            places_BRdhw=stack_shares(studies, REGIONS, self.eighths),
         )
 
     def cut_words(self, note: str) -> int:
@@ -312,18 +314,18 @@ class BrainGemma3DProcessor:
         return len(self.tokenizer(note, verbose=False)["input_ids"])
 
     def evidence(self, output: Output, studies: Sequence[Study]) -> list[Evidence]:
-        """Where a lesion is seen, by patches, if the towers learned that here; else none that comes for nothing."""
+        """Where a lesion is seen, by eighths of patches, if the towers learned that here; else none that comes for nothing."""
         if output.seen is None:
             return [Evidence({}, {}) for _ in studies]
-        seen_Bdhw = output.seen[1][..., 0].detach().float().sigmoid().unflatten(1, self.grid).cpu().numpy()
+        seen_Bdhw = output.seen[1][:, REGIONS.index("lesion")].detach().float().sigmoid().cpu().numpy()
         return [Evidence({"Lesion": (seen_dhw,)}, {}) for seen_dhw in seen_Bdhw]
 
     def predictions(self, output: Output, studies: Sequence[Study]) -> list[Prediction]:
         """The facts beside the text; the text is written by `write_reports`."""
         ids = [(study.case.case_id, study.case.patient_id, FAMILY.task) for study in studies]
-        if output.facts_BF is None:
+        if output.called_BF is None:
             return [Prediction(*of) for of in ids]
-        p_BF, labels = output.facts_BF.detach().float().sigmoid().tolist(), len(self.labels)
+        p_BF, labels = output.called_BF.detach().float().sigmoid().tolist(), len(self.labels)
         scores = [dict(zip(self.labels, p_F, strict=False)) for p_F in p_BF]
         extra = [{"places": dict(zip(PLACES, p_F[labels:], strict=True))} for p_F in p_BF]
         return [Prediction(*of, scores=s, extra=e) for of, s, e in zip(ids, scores, extra, strict=True)]
@@ -370,7 +372,7 @@ class BrainGemma3D(nn.Module):
         if config.tell_facts:
             self.told = ToldFacts(len(prevalence_F), self.decoder.dim)
         if config.learns_to_see:
-            self.towers = SeenFacts(prevalence_F, int(np.prod(grid)), dim, len(REGIONS))
+            self.towers = SeenFacts(prevalence_F, grid, dim, len(REGIONS))
 
     def see(self, volumes_BSDHW: torch.Tensor) -> torch.Tensor:
         """Patches [B, P, C] of volumes in [0, 1]: what a frozen tower need make but once."""
@@ -378,24 +380,26 @@ class BrainGemma3D(nn.Module):
 
     def remember(self, volumes_BSDHW: torch.Tensor) -> torch.Tensor:
         """Tokens [B, K, E] of volumes in [0, 1], as the language model reads them: what an explanation perturbs."""
-        return self._found(self.resampler(self.see(volumes_BSDHW)))[0]
-
-    def _found(self, tokens_BKC: torch.Tensor, true_BF=None) -> tuple[torch.Tensor, torch.Tensor | None]:
-        memory_BKE, facts_BF = self.projector(tokens_BKC), self.facts(tokens_BKC) if self.config.facts_weight else None
-        if self.config.tell_facts and facts_BF is not None:
-            memory_BKE = torch.cat([memory_BKE, self.told(facts_BF, true_BF)], dim=1)
-        return memory_BKE, facts_BF
+        return self(Batch(volumes_BSDHW, volumes_BSDHW.new_zeros(len(volumes_BSDHW), 0))).memory_BKE
 
     def forward(self, batch: Batch) -> Output:
         patches_BPC = self.see(batch.volumes_BSDHW) if batch.patches_BPC is None else batch.patches_BPC
         tokens_BKC = self.resampler(patches_BPC)
-        memory_BKE, facts_BF = self._found(tokens_BKC, batch.facts_BF if self.training else None)
+        facts_BF = called_BF = self.facts(tokens_BKC) if self.config.facts_weight else None
+        seen = self.towers(patches_BPC) if self.config.learns_to_see else None
+        if seen is not None and facts_BF is not None:
+            called_BF = (facts_BF + seen[0]) / 2
+        memory_BKE = self.projector(tokens_BKC)
+        if self.config.tell_facts and called_BF is not None:
+            told_B1E = self.told(called_BF, batch.facts_BF if self.training else None)
+            memory_BKE = torch.cat([memory_BKE, told_B1E], dim=1)
         return Output(
             memory_BKE=memory_BKE,
             prompt_BL=batch.prompt_BL,
             tokens_BKC=tokens_BKC,
             facts_BF=facts_BF,
-            seen=self.towers(patches_BPC) if self.config.learns_to_see else None,
+            seen=seen,
+            called_BF=called_BF,
             words=partial(self.decoder, memory_BKE, batch.prompt_BL, batch.words_BT),
             rows=partial(self._rows, tokens_BKC, batch),
             training=self.training,
@@ -430,7 +434,7 @@ def _sums(terms: Sequence[str], output: Output, batch: Batch) -> dict[str, torch
         found["contrast"] = contrast_sum(output.rows(), learns=output.training)
     if output.seen is not None and "placed" in terms:
         found["placed"] = grouped_sum(output.seen[0], facts_BF, facts_BF.shape[1] - len(PLACES))
-        found["patch"] = masked_sum(bce, output.seen[1].transpose(1, 2), places_BRdhw.flatten(2))
+        found["patch"] = masked_sum(bce, output.seen[1], places_BRdhw)
     return found
 
 
@@ -461,18 +465,20 @@ def stages(config: BrainGemma3DConfig, processor: BrainGemma3DProcessor) -> tupl
         return Stage(name, rates, objective(terms), config.epochs[name], weight_decay=0.01, **rest)
 
     grounds = dict.fromkeys(config.grounds, config.grounds_rate)
+    of_seen = {"placed": config.facts_weight, "patch": 5.0} if config.learns_to_see else {}
+    seen = ["towers.*"] if config.learns_to_see else []
+    grounded = {"contrast": 1.0, **of_facts, **of_seen}
     found = (
-        stage("contrastive", [*tokens, "contrast.*"], grounds, {"contrast": 1.0, **of_facts}, least=2),
+        stage("contrastive", [*tokens, *seen, "contrast.*"], grounds, grounded, least=2),
         stage("warmup", bridge, {}, written),
         stage("lora", [*bridge, *tokens], writer, {**written, **of_facts}),
     )
     if not config.learns_to_see:
         return found
-    terms = {**written, **of_facts, "placed": config.facts_weight, "patch": 5.0}
     writer |= {"projector.*": config.writer_rate}
-    seen = ["vision.*", "towers.*", *tokens]
-    muon = tuple(glob for glob in (*seen, *writer) if not glob.startswith(("towers.", "facts.")))
-    return (stage("towers", seen, writer, terms, muon=muon, best_by="loss"), *found)
+    sees = ["vision.*", *seen, *tokens]
+    muon = tuple(glob for glob in (*sees, *writer) if not glob.startswith(("towers.", "facts.")))
+    return (stage("towers", sees, writer, {**written, **of_facts, **of_seen}, muon=muon, best_by="loss"), *found)
 
 
 def sketch(config: BrainGemma3DConfig) -> BrainGemma3DProcessor:

@@ -37,8 +37,9 @@ def text_keys(texts: Sequence[str | None]) -> torch.Tensor:
 
 
 def fact_keys(facts_BF: torch.Tensor) -> torch.Tensor:
-    """A number [B] for each row of facts, the same for equal rows, in any batch; NOT_KNOWN where one is nan."""
-    rows = facts_BF.tolist()
+    """A number [B] for each row of facts, the same for rows that are equal when rounded, in any batch; NOT_KNOWN where
+    one is nan."""
+    rows = facts_BF.round().tolist()
     known = [all(value == value for value in row) for row in rows]
     return torch.tensor(
         [1 + key64("facts", row) % 2**62 if whole else NOT_KNOWN for row, whole in zip(rows, known, strict=True)]
