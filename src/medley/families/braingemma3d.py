@@ -355,7 +355,8 @@ class BrainGemma3D(nn.Module):
         super().__init__()
         self.config = config
         self.standard = nn.Identity() if processor.voxels is None else VoxelStandard(**processor.voxels)
-        how = (config.grid, len(config.sequences), config.inflated, pretrained)
+        channels = len(config.sequences) * (1 if processor.voxels is None else VoxelStandard.channels)
+        how = (config.grid, channels, config.inflated, pretrained)
         self.vision = build_vision3d(processor.vision, *how, checkpointing=config.checkpointing)
         dim, grid = self.vision.dim, self.vision.grid
         resampling = (config.resampler_heads, config.resampler_layers, config.positions, config.cells)
