@@ -59,10 +59,14 @@ def test_voxels_are_standardised_by_the_sample_and_background_stays_small():
     found = voxel_statistics(iter(volumes))
     stacked = torch.stack([torch.from_numpy(volume.voxels) for volume in volumes]).float() / 255
     assert torch.allclose(found["mean"], without_shading(stacked).mean(0), atol=1e-5)
-    z = (VoxelStandard(**found)(stacked) - 0.5) / 0.5
+    standard = VoxelStandard(**found)
+    z, _, _, brighter, darker = ((standard(stacked) - 0.5) / 0.5).split(2, dim=1)
     assert z[:, :, 1:].mean(0).abs().max() < 1e-4
     assert torch.allclose(z[:, :, 1:].std(0, correction=0), torch.ones(2, 3, 6, 8), atol=1e-3)
     assert not z[:, :, 0].any()
+    assert (abs(z) > 2).any()
+    assert (brighter[z > 2] > 1).all() and (brighter[z < 1] < 0.1).all()
+    assert (darker[z < -2] > 1).all() and (darker[z > -1] < 0.1).all()
     with pytest.raises(MedleyError, match="it needs two volumes of the training part or more"):
         voxel_statistics(volumes[:1])
 

@@ -15,7 +15,7 @@ from medley.core.errors import MedleyError
 from medley.core.records import Study, Volume, VolumeInput
 
 _NARROW = 0.02  # of the grey scale: where a voxel varies less, it is the background of nearly every brain
-_ORDINARY, _STEEP = 1.5, 4.0  # deviations that are still ordinary, and how sharply that ends
+_LEVELS, _STEEP = (1.0, 2.0), 4.0  # deviations that a voxel is beyond or not, and how sharply
 _CELLS, _FAINT = 16, 0.05  # an axis, for the slow shading; and the least of it that is divided by
 
 
@@ -96,14 +96,14 @@ def voxel_statistics(volumes: Iterable[Volume]) -> dict[str, torch.Tensor]:
 
 class VoxelStandard(nn.Module):
     """Each voxel z, without the shading, less its mean over the training part, by its deviation; beside it whether it is
-    brighter than is ordinary there, and whether it is darker. What is nearly always background stays small: its
-    deviation counts as no less than a fiftieth of the grey scale.
+    brighter than is ordinary there, by one deviation and by two, and whether it is darker. What is nearly always
+    background stays small: its deviation counts as no less than a fiftieth of the grey scale.
 
     A patch is a sum over its voxels, and what is bright beside what is dark adds up to nothing: the mean of z over 4x4x4
     voxels finds a lesion with AUROC 0.67, that of z > 1.5 with 0.92.
     """
 
-    channels = 3  # of each sequence: z, brighter, darker
+    channels = 1 + 2 * len(_LEVELS)  # of each sequence
     mean: torch.Tensor
     std: torch.Tensor
 
@@ -113,8 +113,8 @@ class VoxelStandard(nn.Module):
         self.register_buffer("std", std.clamp(min=_NARROW), persistent=False)
 
     def forward(self, volumes_BSDHW: torch.Tensor) -> torch.Tensor:
-        """[B, 3S, D, H, W] as a SigLIP reads pixels, (x - 0.5) / 0.5: z of all sequences, about 1/2 with a deviation of
-        about 1/2, then the others, 1/2 where nothing is extraordinary and 3/2 where it surely is."""
+        """[B, 5S, D, H, W] as a SigLIP reads pixels, (x - 0.5) / 0.5: z of all sequences, about 1/2 with a deviation of
+        about 1/2, then the others, 1/2 where a voxel is not so bright or dark and 3/2 where it surely is."""
         z = (without_shading(volumes_BSDHW) - self.mean) / self.std
-        out = [torch.sigmoid(_STEEP * (sign * z - _ORDINARY)) for sign in (1, -1)]
-        return torch.cat([z * 0.5, *out], dim=1) + 0.5
+        beyond = [torch.sigmoid(_STEEP * (sign * z - level)) for level in _LEVELS for sign in (1, -1)]
+        return torch.cat([z * 0.5, *beyond], dim=1) + 0.5
