@@ -15,7 +15,7 @@ from medley.core.errors import MedleyError
 from medley.core.records import Study, Volume, VolumeInput
 
 _NARROW = 0.02  # of the grey scale: where a voxel varies less, it is the background of nearly every brain
-_LEVELS, _STEEP = (1.0, 2.0), 4.0  # deviations that a voxel is beyond or not, and how sharply
+_LEVELS, _STEEP = (1.0, 2.0), 2.0  # deviations that a voxel is beyond or not: from none to all within 1 / steep
 _CELLS, _FAINT = 16, 0.05  # an axis, for the slow shading; and the least of it that is divided by
 
 
@@ -115,6 +115,8 @@ class VoxelStandard(nn.Module):
     def forward(self, volumes_BSDHW: torch.Tensor) -> torch.Tensor:
         """[B, 5S, D, H, W] as a SigLIP reads pixels, (x - 0.5) / 0.5: z of all sequences, about 1/2 with a deviation of
         about 1/2, then the others, 1/2 where a voxel is not so bright or dark and 3/2 where it surely is."""
-        z = (without_shading(volumes_BSDHW) - self.mean) / self.std
-        beyond = [torch.sigmoid(_STEEP * (sign * z - level)) for level in _LEVELS for sign in (1, -1)]
-        return torch.cat([z * 0.5, *beyond], dim=1) + 0.5
+        z, kind = (without_shading(volumes_BSDHW) - self.mean) / self.std, volumes_BSDHW.device.type
+        if torch.is_autocast_enabled(kind):  # the tower would do so at its first product, with five times as much
+            z = z.to(torch.get_autocast_dtype(kind))
+        beyond = [(sign * _STEEP * z + (1 - _STEEP * level)).clamp(0.5, 1.5) for level in _LEVELS for sign in (1, -1)]
+        return torch.cat([z * 0.5 + 0.5, *beyond], dim=1)
