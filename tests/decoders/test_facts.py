@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 
+import pytest
 import torch
 
 from medley.core.records import Case
 from medley.core.seeds import seed_torch
-from medley.decoders.facts import FACT_WORDS, PLACES, PlacedFacts, places_of
+from medley.decoders.facts import FACT_WORDS, PLACES, PlacedFacts, SeenFacts, places_of
 from medley.decoders.prompt import patient_words, report_text
 
 
@@ -25,6 +26,41 @@ def test_places_are_those_of_the_truth_none_where_healthy_and_unknown_where_nobo
     assert only[:3] == [1.0, 0.0, 0.0]
     assert all(math.isnan(value) for value in only[3:])
     assert all(math.isnan(value) for value in places_of(case()))
+
+
+def test_a_lobe_that_is_nearly_involved_is_nearly_a_place():
+    shares = [["left", "frontal", 0.7], ["left", "insula", 0.16], ["left", "deep", 0.06], ["right", "deep", 0.08]]
+    soft = case(healthy=False, sides="left", side_lobe=[["left", "frontal"], ["left", "insula"]], shares=shares)
+    values = dict(zip(PLACES, places_of(soft), strict=True))
+    assert values["left frontal"] == 1.0
+    assert values["left insula"] == pytest.approx(0.6), "a lobe counts from 15 %"
+    assert values["left deep"] == values["right deep"] == values["right frontal"] == 0.0
+    assert values["bilateral"] == pytest.approx(0.3), "the smaller side counts from 10 %"
+    assert values["left"] == pytest.approx(0.7)
+    assert values["right"] == 0.0
+    hard = places_of(case(healthy=False, sides="left", side_lobe=[["left", "frontal"], ["left", "insula"]]))
+    assert [value > 0.5 for value in values.values()] == [value > 0.5 for value in hard]
+
+
+def test_of_many_lobes_the_largest_share_counts_though_it_is_small():
+    shares = [["left", lobe, 0.14] for lobe in ("frontal", "parietal", "temporal", "occipital", "insula", "deep")]
+    values = places_of(case(healthy=False, sides="left", side_lobe=[["left", "frontal"]], shares=shares))
+    assert [place for place, value in zip(PLACES, values, strict=True) if value > 0.5] == ["left", "left frontal"]
+
+
+def test_eighths_of_patches_lie_where_their_patch_lies():
+    seen = SeenFacts(torch.full((24,), 0.1), (2, 3, 4), 5)
+    with torch.no_grad():
+        seen.patch.weight.zero_()
+        seen.patch.bias.copy_(torch.arange(24.0))  # regions, then depth, height, width of the eighth
+        seen.patch.weight[:, 0] = 100.0
+        patches = torch.zeros(1, 24, 5)
+        patches[0, :, 0] = torch.arange(24.0)
+        _, maps = seen(patches)
+    assert maps.shape == (1, 3, 4, 6, 8)
+    for d, h, w in ((0, 0, 0), (3, 5, 7), (2, 1, 6)):
+        patch = (d // 2 * 3 + h // 2) * 4 + w // 2
+        assert float(maps[0, 1, d, h, w]) == 100 * patch + 8 + 4 * (d % 2) + 2 * (h % 2) + w % 2
 
 
 def test_a_place_is_read_off_which_token_speaks():

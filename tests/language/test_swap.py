@@ -12,6 +12,7 @@ TRUTH = {
     "sides": "left",
     "lobes": ["frontal", "deep"],
     "side_lobe": [["left", "frontal"], ["right", "deep"]],
+    "shares": [["left", "frontal", 0.7], ["right", "deep", 0.3]],
     "components": ["edema"],
     "lesions": [{"side": "left", "lobe": "frontal", "centre_mm": [-31.5, 20.0, 8.0]}],
     "segmentation": "masks/left.nii.gz",
@@ -36,6 +37,7 @@ def test_facts() -> None:
     mirrored = swap_truth(TRUTH)
     assert mirrored["sides"] == "right"
     assert mirrored["side_lobe"] == [["right", "frontal"], ["left", "deep"]]
+    assert mirrored["shares"] == [["right", "frontal", 0.7], ["left", "deep", 0.3]]
     assert mirrored["lesions"] == [{"side": "right", "lobe": "frontal", "centre_mm": [31.5, 20.0, 8.0]}]
     assert mirrored["segmentation"] == TRUTH["segmentation"]
     assert swap_truth(mirrored) == TRUTH

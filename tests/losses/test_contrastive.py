@@ -66,7 +66,7 @@ def test_keys_are_of_what_is_said_and_not_of_how_it_is_typed():
     assert keys[0] == keys[1]
     assert len({int(key) for key in keys[:3]}) == 2
     assert (keys[3:] == NO_TEXT).all()
-    facts = fact_keys(torch.tensor([[1.0, 0.0], [1.0, 0.0], [0.0, 0.0], [math.nan, 0.0], [math.nan, 0.0]]))
+    facts = fact_keys(torch.tensor([[1.0, 0.0], [0.8, 0.3], [0.0, 0.0], [math.nan, 0.0], [math.nan, 0.0]]))
     assert facts[0] == facts[1]
     assert facts[3:].tolist() == [NOT_KNOWN] * 2
     assert len({int(key) for key in facts}) == 3

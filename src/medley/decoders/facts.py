@@ -22,6 +22,7 @@ from medley.core.records import Case
 
 _NEAR = 0.05  # of a lesion: a lobe that holds this much more than it must counts as wholly involved
 _SHARP = 10.0  # a call of 60 % is told as one of 98 %; a step would have no gradient
+REGIONS = ("lesion", "edema", "necrosis")  # whose place in the volume a tower learns
 PLACES = (*BRAIN_SIDES, *(f"{side} {lobe}" for side in ("left", "right") for lobe in BRAIN_LOBES))
 # words of a report that say what is where, or that nothing is
 FACT_WORDS = re.compile(
@@ -79,10 +80,10 @@ class SeenFacts(nn.Module):
     """What a tower must learn to see before others read it: the facts off its patches, and what shows in each eighth
     of a patch. (A patch is 24 mm across: told of the whole of it, it need not know on which side of the midline.)"""
 
-    def __init__(self, prevalence_F: torch.Tensor, grid: tuple[int, int, int], dim: int, regions: int):
+    def __init__(self, prevalence_F: torch.Tensor, grid: tuple[int, int, int], dim: int):
         super().__init__()
         self.grid = grid
-        self.facts, self.patch = PlacedFacts(prevalence_F, math.prod(grid), dim), nn.Linear(dim, 8 * regions)
+        self.facts, self.patch = PlacedFacts(prevalence_F, math.prod(grid), dim), nn.Linear(dim, 8 * len(REGIONS))
 
     @property
     def cells(self) -> tuple[int, int, int]:

@@ -95,12 +95,12 @@ def voxel_statistics(volumes: Iterable[Volume]) -> dict[str, torch.Tensor]:
 
 
 class VoxelStandard(nn.Module):
-    """Each voxel z, without the shading, less its mean over the training part, by its deviation; beside it whether it is
-    brighter than is ordinary there, by one deviation and by two, and whether it is darker. What is nearly always
+    """Each voxel z, without the shading, less its mean over the training part, by its deviation; beside it whether it
+    is brighter than is ordinary there, by one deviation and by two, and whether it is darker. What is nearly always
     background stays small: its deviation counts as no less than a fiftieth of the grey scale.
 
-    A patch is a sum over its voxels, and what is bright beside what is dark adds up to nothing: the mean of z over 4x4x4
-    voxels finds a lesion with AUROC 0.67, that of z > 1.5 with 0.92.
+    A patch is a sum over its voxels, in which bright and dark add up to nothing: the mean of z over 4x4x4 voxels finds
+    a lesion with AUROC 0.67, that of z > 1.5 with 0.92.
     """
 
     channels = 1 + 2 * len(_LEVELS)  # of each sequence

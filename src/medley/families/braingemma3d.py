@@ -47,7 +47,7 @@ from medley.core.records import Evidence, Prediction, Report, Study, VolumeGrid,
 from medley.core.stage import Objective, Rows, Stage
 from medley.core.weights import load_tensors, save_tensors
 from medley.decoders.causal import CausalSpec, adapt, build_causal, describe_causal, small_gemma
-from medley.decoders.facts import FACT_WORDS, PLACES, PlacedFacts, SeenFacts, ToldFacts, places_of
+from medley.decoders.facts import FACT_WORDS, PLACES, REGIONS, PlacedFacts, SeenFacts, ToldFacts, places_of
 from medley.decoders.lora import ADAPTERS
 from medley.decoders.prompt import ReportWords, patient_words, report_text
 from medley.encoders.published import published_config, published_counts
@@ -60,7 +60,6 @@ from medley.losses.contrastive import Grounding, contrast_sum, fact_keys, joint_
 from medley.losses.multilabel import bce, grouped_count, grouped_sum, masked_sum
 from medley.losses.weighted import weighted_token_sum
 
-REGIONS = ("lesion", "edema", "necrosis")  # whose place in the volume is learned in the stage `towers`
 StageName = Literal["towers", "contrastive", "warmup", "lora"]
 
 _UPSTREAM: dict[str, Any] = {"inflation": "average", "depth_kernel": 2, "edges": "crop", "published_features": True}
@@ -314,7 +313,7 @@ class BrainGemma3DProcessor:
         return len(self.tokenizer(note, verbose=False)["input_ids"])
 
     def evidence(self, output: Output, studies: Sequence[Study]) -> list[Evidence]:
-        """Where a lesion is seen, by eighths of patches, if the towers learned that here; else none that comes for nothing."""
+        """Where a lesion is seen, by eighths of patches, if the towers learned that here; else nothing."""
         if output.seen is None:
             return [Evidence({}, {}) for _ in studies]
         seen_Bdhw = output.seen[1][:, REGIONS.index("lesion")].detach().float().sigmoid().cpu().numpy()
@@ -373,7 +372,7 @@ class BrainGemma3D(nn.Module):
         if config.tell_facts:
             self.told = ToldFacts(len(prevalence_F), self.decoder.dim)
         if config.learns_to_see:
-            self.towers = SeenFacts(prevalence_F, grid, dim, len(REGIONS))
+            self.towers = SeenFacts(prevalence_F, grid, dim)
 
     def see(self, volumes_BSDHW: torch.Tensor) -> torch.Tensor:
         """Patches [B, P, C] of volumes in [0, 1]: what a frozen tower need make but once."""
@@ -391,20 +390,13 @@ class BrainGemma3D(nn.Module):
         if seen is not None and facts_BF is not None:
             called_BF = (facts_BF + seen[0]) / 2
         memory_BKE = self.projector(tokens_BKC)
-        if self.config.tell_facts and called_BF is not None:
+        if self.config.tell_facts:
             told_B1E = self.told(called_BF, batch.facts_BF if self.training else None)
             memory_BKE = torch.cat([memory_BKE, told_B1E], dim=1)
-        return Output(
-            memory_BKE=memory_BKE,
-            prompt_BL=batch.prompt_BL,
-            tokens_BKC=tokens_BKC,
-            facts_BF=facts_BF,
-            seen=seen,
-            called_BF=called_BF,
-            words=partial(self.decoder, memory_BKE, batch.prompt_BL, batch.words_BT),
-            rows=partial(self._rows, tokens_BKC, batch),
-            training=self.training,
-        )
+        words = partial(self.decoder, memory_BKE, batch.prompt_BL, batch.words_BT)
+        rows = partial(self._rows, tokens_BKC, batch)
+        found = (memory_BKE, batch.prompt_BL, tokens_BKC, facts_BF, seen, called_BF)
+        return Output(*found, words, rows, training=self.training)
 
     def _rows(self, tokens_BKC: torch.Tensor, batch: Batch) -> Rows:
         _, words_BT, _, keys_B2, _ = _learned(batch)
@@ -441,9 +433,8 @@ def _sums(terms: Sequence[str], output: Output, batch: Batch) -> dict[str, torch
 
 def _counts(batch: Batch) -> dict[str, torch.Tensor]:
     facts_BF, _, weights_BT, keys_B2, places_BRdhw = _learned(batch)
-    known = grouped_count(facts_BF, facts_BF.shape[1] - len(PLACES))
-    of_facts = {"facts": known, "placed": known, "patch": (~places_BRdhw.isnan()).sum()}
-    return {"words": weights_BT.sum(), "contrast": pair_count(keys_B2[:, 0]), **of_facts}
+    counts = {"words": weights_BT.sum(), "contrast": pair_count(keys_B2[:, 0]), "patch": (~places_BRdhw.isnan()).sum()}
+    return counts | dict.fromkeys(("facts", "placed"), grouped_count(facts_BF, facts_BF.shape[1] - len(PLACES)))
 
 
 def _learned(batch: Batch) -> tuple[torch.Tensor, ...]:
@@ -466,8 +457,9 @@ def stages(config: BrainGemma3DConfig, processor: BrainGemma3DProcessor) -> tupl
         return Stage(name, rates, objective(terms), config.epochs[name], weight_decay=0.01, **rest)
 
     grounds = dict.fromkeys(config.grounds, config.grounds_rate)
-    of_seen = {"placed": config.facts_weight, "patch": 5.0} if config.learns_to_see else {}
-    seen = ["towers.*"] if config.learns_to_see else []
+    of_seen, seen = {"placed": config.facts_weight, "patch": 5.0}, ["towers.*"]
+    if not config.learns_to_see:
+        of_seen, seen = {}, []
     grounded = {"contrast": 1.0, **of_facts, **of_seen}
     found = (
         stage("contrastive", [*tokens, *seen, "contrast.*"], grounds, grounded, least=2),
@@ -479,7 +471,7 @@ def stages(config: BrainGemma3DConfig, processor: BrainGemma3DProcessor) -> tupl
     writer |= {"projector.*": config.writer_rate}
     sees = ["vision.*", *seen, *tokens]
     muon = tuple(glob for glob in (*sees, *writer) if not glob.startswith(("towers.", "facts.")))
-    return (stage("towers", sees, writer, {**written, **of_facts, **of_seen}, muon=muon, best_by="loss"), *found)
+    return stage("towers", sees, writer, {**written, **of_facts, **of_seen}, muon=muon, best_by="loss"), *found
 
 
 def sketch(config: BrainGemma3DConfig) -> BrainGemma3DProcessor:

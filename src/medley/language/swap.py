@@ -25,7 +25,7 @@ def swap_side(side: str) -> str:
 
 
 def swap_truth(truth: Mapping[str, Any]) -> dict[str, Any]:
-    """What is true of a mirrored brain: `sides`, `side_lobe` and its `shares`, and of each of the `lesions` its side and the x
+    """What is true of a mirrored brain: `sides`, `side_lobe`, `shares`, and of each of the `lesions` its side and the x
     of its centre. What has no side, and the path of a mask, stays: the file on disk is not mirrored."""
     swapped = dict(truth)
     if isinstance(truth.get("sides"), str):

@@ -237,6 +237,7 @@ def test_truth_that_cannot_be(spoilt):
     spoilt.change(healthy, labels={**spoilt.cases[healthy].labels, "Edema": 1.0, "Lesion": 0.0})
     spoilt.truth(left, side_lobe=[["right", "frontal"]], lobes=["frontal"], shift_mm=70.0)
     other = next(row for row, case in enumerate(spoilt.cases) if row != left and not case.truth["healthy"])
+    spoilt.truth(other, shares=[["left", "frontal", 0.8], ["left", "deep", 0.7]])
     spoilt.truth(other, sides="middle", volumes_ml={"edema": 30.0, "whole": 12.0})
     checks = spoilt.checks()
     said = "\n".join(checks["brain-truth"].examples)
@@ -247,6 +248,7 @@ def test_truth_that_cannot_be(spoilt):
         "sides is left, and all of side_lobe is right",
         "shifted by 70 mm",
         "sides is 'middle'",
+        "the lobes' shares of its lesion are 0.8, 0.7",
         "its parts have 30 ml, the whole lesion 12",
     ):
         assert words in said, words

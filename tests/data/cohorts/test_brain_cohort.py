@@ -104,6 +104,10 @@ def test_truth_agrees_with_the_mask(cohort):
             {"left", "right"} if truth["sides"] == "bilateral" else {truth["sides"]}
         )
         assert {lobe for _, lobe in truth["side_lobe"]} == set(truth["lobes"]) <= set(BRAIN_LOBES)
+        held = {(side, lobe): share for side, lobe, share in truth["shares"]}
+        assert sum(held.values()) == pytest.approx(1, abs=0.05)
+        involved = {pair for pair, share in held.items() if share >= 0.15} or {max(held, key=held.__getitem__)}
+        assert involved == {tuple(pair) for pair in truth["side_lobe"]}
         assert ("midline shift" in truth["components"]) == (truth["shift_mm"] >= 3)
         assert case.labels["Mass Effect"] == ("mass effect" in truth["components"])
         x, y, z = truth["lesions"][0]["centre_mm"]

@@ -18,7 +18,7 @@ from medley.data.checks.volumes.reading import is_brain_table, read_report
 
 NAMES = ("brain-truth", "report-fits-truth")
 _WHOLE_ML, _SHIFT_MM = 800.0, 40.0  # no brain has a larger lesion or shift and is scanned
-_ROUNDED_ML = 0.1
+_ROUNDED_ML, _ROUNDED_SHARE = 0.1, 0.01
 _OF_MASK = ("Edema", "Necrosis")  # what a segmentation tells of a label; mass effect and shift it does not
 _WRONG_SHARE, _FEW = 0.1, 3  # of reports that contradict the truth: more is no slip of a reader
 
@@ -76,6 +76,9 @@ def _places(truth: Mapping[str, Any]) -> list[str]:
         odd = [one for one in truth.get(key) or () if one not in known]
         if odd:
             said.append(f"{key} has '{odd[0]}', none of {', '.join(known)}")
+    shares = [float(share) for _, _, share in truth.get("shares") or ()]
+    if any(not 0 <= share <= 1 for share in shares) or sum(shares) > 1 + _ROUNDED_SHARE:
+        said.append(f"the lobes' shares of its lesion are {', '.join(f'{share:g}' for share in shares)}")
     if not pairs:
         return said
     told_sides, told_lobes = {pair[0] for pair in pairs}, {pair[1] for pair in pairs}
