@@ -22,6 +22,7 @@ from medley.core.records import Case
 
 _NEAR = 0.05  # of a lesion: a lobe that holds this much more than it must counts as wholly involved
 _SHARP = 10.0  # a call of 60 % is told as one of 98 %; a step would have no gradient
+_CALLED = 0.3  # a lobe is told from this probability on: better one too many than a side that is left out
 REGIONS = ("lesion", "edema", "necrosis")  # whose place in the volume a tower learns
 PLACES = (*BRAIN_SIDES, *(f"{side} {lobe}" for side in ("left", "right") for lobe in BRAIN_LOBES))
 # words of a report that say what is where, or that nothing is
@@ -113,10 +114,11 @@ class ToldFacts(nn.Module):
         nn.init.zeros_(self.read.bias)
 
     def forward(self, logits_BF: torch.Tensor, true_BF: torch.Tensor | None = None) -> torch.Tensor:
-        """Token [B, 1, dim] of what is called, -1 or 1 but for what is close to even, or, where it is known (not nan),
+        """Token [B, 1, dim] of what is called, -1 or 1 but for what is close to the line, or, where it is known (not nan),
         of what is true. The truth is for training, and then no gradient goes through a call."""
-        called_BF = (_SHARP * logits_BF / 2).tanh()
+        labels = logits_BF.shape[1] - len(PLACES)
+        least_F = torch.tensor([0.5] * labels + [_CALLED] * len(PLACES), device=logits_BF.device).logit()
+        called_BF = (_SHARP * (logits_BF - least_F) / 2).tanh()
         if true_BF is not None:
             called_BF = torch.where(true_BF.isnan(), called_BF.detach(), (true_BF - 0.5).sign())
-        labels = called_BF.shape[1] - len(PLACES)
         return self.read(torch.cat([called_BF[:, :labels], called_BF[:, labels + len(BRAIN_SIDES) :]], dim=1))[:, None]

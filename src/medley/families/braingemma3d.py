@@ -241,7 +241,7 @@ class Output:
     facts_BF: torch.Tensor | None  # logits, read off the tokens
     seen: tuple[torch.Tensor, torch.Tensor] | None  # the same off the patches, and maps of regions (`towers`)
     called_BF: torch.Tensor | None  # the mean of those there are: what is told and answered
-    words: Callable[[], torch.Tensor]  # logits [B, T, V] of the report, from the volume
+    words: Callable[[bool], torch.Tensor]  # logits [B, T, V] of the report; True: half of them with another's image
     rows: Callable[[], Rows]  # what the contrastive loss reads of each study
     training: bool
 
@@ -393,10 +393,17 @@ class BrainGemma3D(nn.Module):
         if self.config.tell_facts:
             told_B1E = self.told(called_BF, batch.facts_BF if self.training else None)
             memory_BKE = torch.cat([memory_BKE, told_B1E], dim=1)
-        words = partial(self.decoder, memory_BKE, batch.prompt_BL, batch.words_BT)
+        words = partial(self._words, memory_BKE, batch)
         rows = partial(self._rows, tokens_BKC, batch)
         found = (memory_BKE, batch.prompt_BL, tokens_BKC, facts_BF, seen, called_BF)
         return Output(*found, words, rows, training=self.training)
+
+    def _words(self, memory_BKE: torch.Tensor, batch: Batch, others: bool) -> torch.Tensor:
+        if others:
+            mixed_BKE = memory_BKE.clone()
+            mixed_BKE[::2, : -self.config.tell_facts] = memory_BKE.roll(1, 0)[::2, : -self.config.tell_facts]
+            memory_BKE = mixed_BKE
+        return self.decoder(memory_BKE, batch.prompt_BL, batch.words_BT)
 
     def _rows(self, tokens_BKC: torch.Tensor, batch: Batch) -> Rows:
         _, words_BT, _, keys_B2, _ = _learned(batch)
@@ -410,7 +417,8 @@ def write_reports(model: BrainGemma3D, processor: BrainGemma3DProcessor, output:
 
 
 def objective(weights: Mapping[str, float]) -> Objective:
-    """The terms that `weights` names: words, facts (off the tokens), contrast, placed and patch (off the patches)."""
+    """The terms that `weights` names: words, told (the same, see `stages`), facts (off the tokens), contrast, placed
+    and patch (off the patches)."""
     wanted = {name: weight for name, weight in weights.items() if weight}
     others = partial(_sums, tuple(name for name in wanted if name != "contrast"))
     return Objective(wanted, partial(_sums, tuple(wanted)), _counts, joint_contrast(others, wanted))
@@ -420,7 +428,9 @@ def _sums(terms: Sequence[str], output: Output, batch: Batch) -> dict[str, torch
     facts_BF, words_BT, weights_BT, _, places_BRdhw = _learned(batch)
     found = {}
     if "words" in terms:
-        found["words"] = weighted_token_sum(output.words(), words_BT, weights_BT)
+        found["words"] = weighted_token_sum(output.words(False), words_BT, weights_BT)
+    if "told" in terms:
+        found["told"] = weighted_token_sum(output.words(output.training), words_BT, weights_BT)
     if "facts" in terms and output.facts_BF is not None:
         found["facts"] = grouped_sum(output.facts_BF, facts_BF, facts_BF.shape[1] - len(PLACES))
     if "contrast" in terms:
@@ -433,7 +443,12 @@ def _sums(terms: Sequence[str], output: Output, batch: Batch) -> dict[str, torch
 
 def _counts(batch: Batch) -> dict[str, torch.Tensor]:
     facts_BF, _, weights_BT, keys_B2, places_BRdhw = _learned(batch)
-    counts = {"words": weights_BT.sum(), "contrast": pair_count(keys_B2[:, 0]), "patch": (~places_BRdhw.isnan()).sum()}
+    counts = {
+        "words": weights_BT.sum(),
+        "told": weights_BT.sum(),
+        "contrast": pair_count(keys_B2[:, 0]),
+        "patch": (~places_BRdhw.isnan()).sum(),
+    }
     return counts | dict.fromkeys(("facts", "placed"), grouped_count(facts_BF, facts_BF.shape[1] - len(PLACES)))
 
 
@@ -444,7 +459,11 @@ def _learned(batch: Batch) -> tuple[torch.Tensor, ...]:
 
 
 def stages(config: BrainGemma3DConfig, processor: BrainGemma3DProcessor) -> tuple[Stage, ...]:
-    """Ground the patches in the reports; then the projector alone; then projector, tokens and adapters."""
+    """Ground the patches in the reports; then the projector alone; then projector, tokens and adapters.
+
+    A writer that is told the facts learns them with another study's image for half of its reports: of the studies that
+    it learns from, image tokens know the facts as well, and it would believe them where on new studies they err.
+    """
     tokens = ["resampler.*"] if config.compressor == "perceiver" else []
     tokens += ["facts.*"] if config.facts_weight else []
     writer = dict.fromkeys([f"decoder.{ADAPTERS}"] if config.lora_paths else ["decoder.*"], config.writer_rate)
@@ -453,7 +472,7 @@ def stages(config: BrainGemma3DConfig, processor: BrainGemma3DProcessor) -> tupl
 
     def stage(name: StageName, globs: Sequence[str], more: Mapping, terms: Mapping[str, float], **how: Any) -> Stage:
         rates = {**dict.fromkeys(globs, config.rates[name]), **more}
-        rest = {"batch": config.batch[name], "best_by": "loss/words" if "words" in terms else "loss/contrast", **how}
+        rest = {"batch": config.batch[name], "best_by": f"loss/{next(iter(terms))}", **how}
         return Stage(name, rates, objective(terms), config.epochs[name], weight_decay=0.01, **rest)
 
     grounds = dict.fromkeys(config.grounds, config.grounds_rate)
@@ -461,10 +480,11 @@ def stages(config: BrainGemma3DConfig, processor: BrainGemma3DProcessor) -> tupl
     if not config.learns_to_see:
         of_seen, seen = {}, []
     grounded = {"contrast": 1.0, **of_facts, **of_seen}
+    said = {"told": 1.0} if config.tell_facts else written
     found = (
         stage("contrastive", [*tokens, *seen, "contrast.*"], grounds, grounded, least=2),
-        stage("warmup", bridge, {}, written),
-        stage("lora", [*bridge, *tokens], writer, {**written, **of_facts}),
+        stage("warmup", bridge, {}, said),
+        stage("lora", [*bridge, *tokens], writer, {**said, **of_facts}),
     )
     if not config.learns_to_see:
         return found
