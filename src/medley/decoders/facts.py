@@ -99,26 +99,41 @@ class SeenFacts(nn.Module):
 
 
 class ToldFacts(nn.Module):
-    """What is found, as one token that a writer reads beside those of the image (as PromptMRG tells diagnoses, Jin et
-    al. 2024). In training it is told what is true: of false calls a writer would learn not to say what it is told. When
-    it doubts, a greedy writer says "no": there are many ways to say what there is, each with another first word.
+    """What is found, as a token for each fact that a writer reads beside those of the image (as PromptMRG tells diagnoses,
+    Jin et al. 2024). In training it is told what is true: of false calls a writer would learn not to say what it is
+    told. When it doubts, a greedy writer says "no": there are many ways to say what there is, each with another first
+    word.
 
-    Nothing is told before this is trained: it begins at 0. Towers that learn to see need what words teach, and a writer
-    that is told everything asks nothing of them. Sides are not told by themselves: lobes of one or of both say them.
+    Nothing is told before this is trained: `called` begins at 0. Towers that learn to see need what words teach, and a
+    writer that is told everything asks nothing of them. Sides are not told by themselves: lobes of one or of both say
+    them.
     """
 
     def __init__(self, facts: int, dim: int):
         super().__init__()
-        self.read = nn.Linear(facts - len(BRAIN_SIDES), dim)
-        nn.init.zeros_(self.read.weight)
-        nn.init.zeros_(self.read.bias)
+        self.count = told_count(facts)
+        self.name_embed = nn.Parameter(0.02 * torch.randn(self.count, dim))
+        self.called_embed = nn.Parameter(torch.zeros(self.count, dim))
 
     def forward(self, logits_BF: torch.Tensor, true_BF: torch.Tensor | None = None) -> torch.Tensor:
-        """Token [B, 1, dim] of what is called, -1 or 1 but for what is close to the line, or, where it is known (not nan),
-        of what is true. The truth is for training, and then no gradient goes through a call."""
+        """Tokens [B, count, dim] of what is called, -1 or 1 but for what is close to the line, or, where it is
+        known (not nan), of what is true. The truth is for training, and then no gradient goes through a call."""
         labels = logits_BF.shape[1] - len(PLACES)
         least_F = torch.tensor([0.5] * labels + [_CALLED] * len(PLACES), device=logits_BF.device).logit()
         called_BF = (_SHARP * (logits_BF - least_F) / 2).tanh()
         if true_BF is not None:
             called_BF = torch.where(true_BF.isnan(), called_BF.detach(), (true_BF - 0.5).sign())
-        return self.read(torch.cat([called_BF[:, :labels], called_BF[:, labels + len(BRAIN_SIDES) :]], dim=1))[:, None]
+        told_BF = torch.cat([called_BF[:, :labels], called_BF[:, labels + len(BRAIN_SIDES) :]], dim=1)
+        return self.name_embed + told_BF[:, :, None] * self.called_embed
+
+
+def told_count(facts: int) -> int:
+    """How many of so many facts are told."""
+    return facts - len(BRAIN_SIDES)
+
+
+def of_another(memory_BKE: torch.Tensor, told: int) -> torch.Tensor:
+    """What writers read, in every second row with the image of the row before; the last `told` tokens stay."""
+    mixed_BKE = memory_BKE.roll(1, 0)
+    mixed_BKE[1::2] = memory_BKE[1::2]
+    return torch.cat([mixed_BKE[:, :-told], memory_BKE[:, -told:]], dim=1)

@@ -47,7 +47,8 @@ from medley.core.records import Evidence, Prediction, Report, Study, VolumeGrid,
 from medley.core.stage import Objective, Rows, Stage
 from medley.core.weights import load_tensors, save_tensors
 from medley.decoders.causal import CausalSpec, adapt, build_causal, describe_causal, small_gemma
-from medley.decoders.facts import FACT_WORDS, PLACES, REGIONS, PlacedFacts, SeenFacts, ToldFacts, places_of
+from medley.decoders.facts import FACT_WORDS, PLACES, REGIONS, PlacedFacts, SeenFacts, ToldFacts
+from medley.decoders.facts import of_another, places_of, told_count
 from medley.decoders.lora import ADAPTERS
 from medley.decoders.prompt import ReportWords, patient_words, report_text
 from medley.encoders.published import published_config, published_counts
@@ -155,7 +156,7 @@ class BrainGemma3DConfig(Config):
     facts_weight: float = Field(1.0, ge=0)
     """Weight of the facts read off the tokens; at 0 there are none beside the text."""
     tell_facts: bool = False
-    """The writer reads those facts as one more token."""
+    """The writer reads those facts as more tokens."""
     rates: dict[StageName, float] = Field({"contrastive": 5e-4, "warmup": 2e-4, "lora": 2e-4})
     """Learning rate of each stage."""
     grounds_rate: float = Field(1e-4, gt=0)
@@ -204,7 +205,7 @@ _TINY: dict[str, Any] = {"grid": (32, 64, 64), "fov_mm": (160.0, 192.0, 192.0), 
 _TINY |= {"depth_kernel": 8, "depth_stride": 8, "resampler_heads": 4, "facts_weight": 1.5, "report_tokens": 160}
 _TINY |= {"tell_facts": True, "fact_words": 3.0, "contrastive_dim": 64, "grounds_rate": 3e-4, "writer_rate": 1e-3}
 _TINY |= {"rates": {"towers": 3e-3, "contrastive": 3e-4, "warmup": 1e-3, "lora": 1e-3}}
-_TINY |= {"epochs": {"towers": 7, "contrastive": 0.35, "warmup": 0.4, "lora": 1.4}}
+_TINY |= {"epochs": {"towers": 7, "contrastive": 0.35, "warmup": 0.4, "lora": 3}}
 _TINY |= {"batch": {"towers": 16, "contrastive": 32, "warmup": 32, "lora": 16}}
 _TOY: dict[str, Any] = {"grid": (8, 16, 16), "fov_mm": (160.0, 192.0, 192.0), "vision_dim": 32, "vision_layers": 1}
 _TOY |= {"depth_kernel": 4, "depth_stride": 4, "tokens": 4, "resampler_heads": 2, "contrastive_dim": 16}
@@ -271,7 +272,7 @@ class BrainGemma3DProcessor:
         self.eighths = 2 * depth, 2 * height, 2 * width  # of patches: what maps of regions are made of
         self.image_tokens = int(np.prod(config.cells)) if config.compressor == "grid" else config.tokens
         if tokenizer is not None:  # a sketch has none
-            read = self.image_tokens + config.tell_facts
+            read = self.image_tokens + config.tell_facts * told_count(len(labels) + len(PLACES))
             self.words = ReportWords(tokenizer, config.prompt, config.asked, read, config.report_tokens)
 
     @classmethod
@@ -391,18 +392,15 @@ class BrainGemma3D(nn.Module):
             called_BF = (facts_BF + seen[0]) / 2
         memory_BKE = self.projector(tokens_BKC)
         if self.config.tell_facts:
-            told_B1E = self.told(called_BF, batch.facts_BF if self.training else None)
-            memory_BKE = torch.cat([memory_BKE, told_B1E], dim=1)
+            told_BFE = self.told(called_BF, batch.facts_BF if self.training else None)
+            memory_BKE = torch.cat([memory_BKE, told_BFE], dim=1)
         words = partial(self._words, memory_BKE, batch)
         rows = partial(self._rows, tokens_BKC, batch)
         found = (memory_BKE, batch.prompt_BL, tokens_BKC, facts_BF, seen, called_BF)
         return Output(*found, words, rows, training=self.training)
 
     def _words(self, memory_BKE: torch.Tensor, batch: Batch, others: bool) -> torch.Tensor:
-        if others:
-            mixed_BKE = memory_BKE.clone()
-            mixed_BKE[::2, : -self.config.tell_facts] = memory_BKE.roll(1, 0)[::2, : -self.config.tell_facts]
-            memory_BKE = mixed_BKE
+        memory_BKE = of_another(memory_BKE, self.told.count) if others else memory_BKE
         return self.decoder(memory_BKE, batch.prompt_BL, batch.words_BT)
 
     def _rows(self, tokens_BKC: torch.Tensor, batch: Batch) -> Rows:
