@@ -99,21 +99,17 @@ class SeenFacts(nn.Module):
 
 
 class ToldFacts(nn.Module):
-    """What is found, as a token for each fact that a writer reads beside those of the image (as PromptMRG tells diagnoses,
-    Jin et al. 2024). In training it is told what is true: of false calls a writer would learn not to say what it is
-    told. When it doubts, a greedy writer says "no": there are many ways to say what there is, each with another first
-    word.
-
-    Nothing is told before this is trained: `called` begins at 0. Towers that learn to see need what words teach, and a
-    writer that is told everything asks nothing of them. Sides are not told by themselves: lobes of one or of both say
-    them.
+    """What is found, as a token for each fact that a writer reads beside those of the image (as PromptMRG tells
+    diagnoses, Jin et al. 2024). In training it is told what is true: of false calls a writer would learn not to say
+    what it is told. When it doubts, a greedy writer says "no": there are many ways to say what there is, each with
+    another first word. Sides are not told by themselves: lobes of one or of both say them.
     """
 
     def __init__(self, facts: int, dim: int):
         super().__init__()
         self.count = told_count(facts)
         self.name_embed = nn.Parameter(0.02 * torch.randn(self.count, dim))
-        self.called_embed = nn.Parameter(torch.zeros(self.count, dim))
+        self.called_embed = nn.Parameter(0.02 * torch.randn(self.count, dim))
 
     def forward(self, logits_BF: torch.Tensor, true_BF: torch.Tensor | None = None) -> torch.Tensor:
         """Tokens [B, count, dim] of what is called, -1 or 1 but for what is close to the line, or, where it is
@@ -126,14 +122,18 @@ class ToldFacts(nn.Module):
         told_BF = torch.cat([called_BF[:, :labels], called_BF[:, labels + len(BRAIN_SIDES) :]], dim=1)
         return self.name_embed + told_BF[:, :, None] * self.called_embed
 
+    def taught(self, memory_BKE: torch.Tensor, own: bool) -> torch.Tensor:
+        """What a writer learns from: every second study with the image of the one before it, the others with their own
+        image and, unless `own`, nothing told. Of the studies that it learns from, image tokens know the facts too; it
+        would believe them where on new studies they err. The last `count` of K tokens are those of this module."""
+        mixed_BKE = memory_BKE.detach().roll(1, 0)
+        mixed_BKE[:, -self.count :] = memory_BKE[:, -self.count :]
+        mixed_BKE[1::2] = memory_BKE[1::2]
+        if not own:
+            mixed_BKE[1::2, -self.count :] = self.name_embed.to(mixed_BKE)
+        return mixed_BKE
+
 
 def told_count(facts: int) -> int:
     """How many of so many facts are told."""
     return facts - len(BRAIN_SIDES)
-
-
-def of_another(memory_BKE: torch.Tensor, told: int) -> torch.Tensor:
-    """What writers read, in every second row with the image of the row before; the last `told` tokens stay."""
-    mixed_BKE = memory_BKE.roll(1, 0)
-    mixed_BKE[1::2] = memory_BKE[1::2]
-    return torch.cat([mixed_BKE[:, :-told], memory_BKE[:, -told:]], dim=1)

@@ -47,8 +47,7 @@ from medley.core.records import Evidence, Prediction, Report, Study, VolumeGrid,
 from medley.core.stage import Objective, Rows, Stage
 from medley.core.weights import load_tensors, save_tensors
 from medley.decoders.causal import CausalSpec, adapt, build_causal, describe_causal, small_gemma
-from medley.decoders.facts import FACT_WORDS, PLACES, REGIONS, PlacedFacts, SeenFacts, ToldFacts
-from medley.decoders.facts import of_another, places_of, told_count
+from medley.decoders.facts import FACT_WORDS, PLACES, REGIONS, PlacedFacts, SeenFacts, ToldFacts, places_of, told_count
 from medley.decoders.lora import ADAPTERS
 from medley.decoders.prompt import ReportWords, patient_words, report_text
 from medley.encoders.published import published_config, published_counts
@@ -62,6 +61,7 @@ from medley.losses.multilabel import bce, grouped_count, grouped_sum, masked_sum
 from medley.losses.weighted import weighted_token_sum
 
 StageName = Literal["towers", "contrastive", "warmup", "lora"]
+WRITING = ("words", "told", "half_told")  # how reports are learned: see `stages`
 
 _UPSTREAM: dict[str, Any] = {"inflation": "average", "depth_kernel": 2, "edges": "crop", "published_features": True}
 _UPSTREAM |= {"compressor": "avgpool", "prompt": "raw", "lora_rank": 16, "lora_alpha": 32, "facts_weight": 0.0}
@@ -205,7 +205,7 @@ _TINY: dict[str, Any] = {"grid": (32, 64, 64), "fov_mm": (160.0, 192.0, 192.0), 
 _TINY |= {"depth_kernel": 8, "depth_stride": 8, "resampler_heads": 4, "facts_weight": 1.5, "report_tokens": 160}
 _TINY |= {"tell_facts": True, "fact_words": 3.0, "contrastive_dim": 64, "grounds_rate": 3e-4, "writer_rate": 1e-3}
 _TINY |= {"rates": {"towers": 3e-3, "contrastive": 3e-4, "warmup": 1e-3, "lora": 1e-3}}
-_TINY |= {"epochs": {"towers": 7, "contrastive": 0.35, "warmup": 0.4, "lora": 3}}
+_TINY |= {"epochs": {"towers": 7, "contrastive": 0.35, "warmup": 0.4, "lora": 1.4}}
 _TINY |= {"batch": {"towers": 16, "contrastive": 32, "warmup": 32, "lora": 16}}
 _TOY: dict[str, Any] = {"grid": (8, 16, 16), "fov_mm": (160.0, 192.0, 192.0), "vision_dim": 32, "vision_layers": 1}
 _TOY |= {"depth_kernel": 4, "depth_stride": 4, "tokens": 4, "resampler_heads": 2, "contrastive_dim": 16}
@@ -242,7 +242,7 @@ class Output:
     facts_BF: torch.Tensor | None  # logits, read off the tokens
     seen: tuple[torch.Tensor, torch.Tensor] | None  # the same off the patches, and maps of regions (`towers`)
     called_BF: torch.Tensor | None  # the mean of those there are: what is told and answered
-    words: Callable[[bool], torch.Tensor]  # logits [B, T, V] of the report; True: half of them with another's image
+    words: Callable[[str], torch.Tensor]  # logits [B, T, V] of the report; for told and half_told see `stages`
     rows: Callable[[], Rows]  # what the contrastive loss reads of each study
     training: bool
 
@@ -399,8 +399,9 @@ class BrainGemma3D(nn.Module):
         found = (memory_BKE, batch.prompt_BL, tokens_BKC, facts_BF, seen, called_BF)
         return Output(*found, words, rows, training=self.training)
 
-    def _words(self, memory_BKE: torch.Tensor, batch: Batch, others: bool) -> torch.Tensor:
-        memory_BKE = of_another(memory_BKE, self.told.count) if others else memory_BKE
+    def _words(self, memory_BKE: torch.Tensor, batch: Batch, how: str) -> torch.Tensor:
+        if self.training and how != "words":
+            memory_BKE = self.told.taught(memory_BKE, own=how == "told")
         return self.decoder(memory_BKE, batch.prompt_BL, batch.words_BT)
 
     def _rows(self, tokens_BKC: torch.Tensor, batch: Batch) -> Rows:
@@ -415,8 +416,8 @@ def write_reports(model: BrainGemma3D, processor: BrainGemma3DProcessor, output:
 
 
 def objective(weights: Mapping[str, float]) -> Objective:
-    """The terms that `weights` names: words, told (the same, see `stages`), facts (off the tokens), contrast, placed
-    and patch (off the patches)."""
+    """The terms that `weights` names: words (also as told and half_told, see `stages`), facts (off the tokens),
+    contrast, placed and patch (off the patches)."""
     wanted = {name: weight for name, weight in weights.items() if weight}
     others = partial(_sums, tuple(name for name in wanted if name != "contrast"))
     return Objective(wanted, partial(_sums, tuple(wanted)), _counts, joint_contrast(others, wanted))
@@ -425,10 +426,8 @@ def objective(weights: Mapping[str, float]) -> Objective:
 def _sums(terms: Sequence[str], output: Output, batch: Batch) -> dict[str, torch.Tensor]:
     facts_BF, words_BT, weights_BT, _, places_BRdhw = _learned(batch)
     found = {}
-    if "words" in terms:
-        found["words"] = weighted_token_sum(output.words(False), words_BT, weights_BT)
-    if "told" in terms:
-        found["told"] = weighted_token_sum(output.words(output.training), words_BT, weights_BT)
+    for how in set(terms) & set(WRITING):
+        found[how] = weighted_token_sum(output.words(how), words_BT, weights_BT)
     if "facts" in terms and output.facts_BF is not None:
         found["facts"] = grouped_sum(output.facts_BF, facts_BF, facts_BF.shape[1] - len(PLACES))
     if "contrast" in terms:
@@ -441,13 +440,9 @@ def _sums(terms: Sequence[str], output: Output, batch: Batch) -> dict[str, torch
 
 def _counts(batch: Batch) -> dict[str, torch.Tensor]:
     facts_BF, _, weights_BT, keys_B2, places_BRdhw = _learned(batch)
-    counts = {
-        "words": weights_BT.sum(),
-        "told": weights_BT.sum(),
-        "contrast": pair_count(keys_B2[:, 0]),
-        "patch": (~places_BRdhw.isnan()).sum(),
-    }
-    return counts | dict.fromkeys(("facts", "placed"), grouped_count(facts_BF, facts_BF.shape[1] - len(PLACES)))
+    facts, pairs = grouped_count(facts_BF, facts_BF.shape[1] - len(PLACES)), pair_count(keys_B2[:, 0])
+    counts = {"contrast": pairs, "facts": facts, "placed": facts, "patch": (~places_BRdhw.isnan()).sum()}
+    return counts | dict.fromkeys(WRITING, weights_BT.sum())
 
 
 def _learned(batch: Batch) -> tuple[torch.Tensor, ...]:
@@ -459,13 +454,14 @@ def _learned(batch: Batch) -> tuple[torch.Tensor, ...]:
 def stages(config: BrainGemma3DConfig, processor: BrainGemma3DProcessor) -> tuple[Stage, ...]:
     """Ground the patches in the reports; then the projector alone; then projector, tokens and adapters.
 
-    A writer that is told the facts learns them with another study's image for half of its reports: of the studies that
-    it learns from, image tokens know the facts as well, and it would believe them where on new studies they err.
+    A writer that is told the facts (`told`) learns half of its reports with another study's image. In the stage towers
+    the other half is told nothing (`half_told`): towers need what words teach, and a writer that is told everything
+    asks nothing of them.
     """
     tokens = ["resampler.*"] if config.compressor == "perceiver" else []
     tokens += ["facts.*"] if config.facts_weight else []
     writer = dict.fromkeys([f"decoder.{ADAPTERS}"] if config.lora_paths else ["decoder.*"], config.writer_rate)
-    written, of_facts = {"words": 1.0}, {"facts": config.facts_weight}
+    of_facts = {"facts": config.facts_weight}
     bridge = ["projector.*", *(["told.*"] if config.tell_facts else [])]
 
     def stage(name: StageName, globs: Sequence[str], more: Mapping, terms: Mapping[str, float], **how: Any) -> Stage:
@@ -478,7 +474,7 @@ def stages(config: BrainGemma3DConfig, processor: BrainGemma3DProcessor) -> tupl
     if not config.learns_to_see:
         of_seen, seen = {}, []
     grounded = {"contrast": 1.0, **of_facts, **of_seen}
-    said = {"told": 1.0} if config.tell_facts else written
+    said, begun = ({"told": 1.0}, {"half_told": 1.0}) if config.tell_facts else ({"words": 1.0}, {"words": 1.0})
     found = (
         stage("contrastive", [*tokens, *seen, "contrast.*"], grounds, grounded, least=2),
         stage("warmup", bridge, {}, said),
@@ -486,10 +482,10 @@ def stages(config: BrainGemma3DConfig, processor: BrainGemma3DProcessor) -> tupl
     )
     if not config.learns_to_see:
         return found
-    writer |= {"projector.*": config.writer_rate}
+    writer |= dict.fromkeys(bridge, config.writer_rate)
     sees = ["vision.*", *seen, *tokens]
-    muon = tuple(glob for glob in (*sees, *writer) if not glob.startswith(("towers.", "facts.")))
-    return stage("towers", sees, writer, {**written, **of_facts, **of_seen}, muon=muon, best_by="loss"), *found
+    muon = tuple(glob for glob in (*sees, *writer) if not glob.startswith(("towers.", "facts.", "told.")))
+    return stage("towers", sees, writer, {**begun, **of_facts, **of_seen}, muon=muon, best_by="loss"), *found
 
 
 def sketch(config: BrainGemma3DConfig) -> BrainGemma3DProcessor:
