@@ -13,17 +13,20 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Sequence
 
+import numpy as np
 import torch
 from torch import nn
 
 from medley.core.labels import BRAIN_LOBES, BRAIN_SIDES, LOBE_SHARE, SIDE_SHARE
-from medley.core.records import Case
+from medley.core.records import Case, Study
 
 _NEAR = 0.05  # of a lesion: a lobe that holds this much more than it must counts as wholly involved
 _SHARP = 10.0  # a call of 60 % is told as one of 98 %; a step would have no gradient
 _CALLED = 0.3  # a lobe is told from this probability on: better one too many than a side that is left out
 REGIONS = ("lesion", "edema", "necrosis")  # whose place in the volume a tower learns
+WRITING = ("words", "told", "half_told")  # how reports are learned: by the image, by what is told, by either
 PLACES = (*BRAIN_SIDES, *(f"{side} {lobe}" for side in ("left", "right") for lobe in BRAIN_LOBES))
 # words of a report that say what is where, or that nothing is
 FACT_WORDS = re.compile(
@@ -60,6 +63,12 @@ def places_of(case: Case) -> list[float]:
 def _near(share: float, least: float) -> float:
     """0 well below `least`, a half at it, 1 well above."""
     return min(1.0, max(0.0, 0.5 + (share - least) / (2 * _NEAR)))
+
+
+def facts_of(studies: Sequence[Study], labels: Sequence[np.ndarray]) -> torch.Tensor:
+    """facts_BF: the labels of each study, and its `places_of`."""
+    places_BF = torch.tensor([places_of(study.case) for study in studies])
+    return torch.cat([torch.from_numpy(np.stack(labels)).float(), places_BF], dim=1)
 
 
 class PlacedFacts(nn.Module):
@@ -107,7 +116,7 @@ class ToldFacts(nn.Module):
 
     def __init__(self, facts: int, dim: int):
         super().__init__()
-        self.count = told_count(facts)
+        self.count = facts - len(BRAIN_SIDES)
         self.name_embed = nn.Parameter(0.02 * torch.randn(self.count, dim))
         self.called_embed = nn.Parameter(0.02 * torch.randn(self.count, dim))
 
@@ -122,18 +131,13 @@ class ToldFacts(nn.Module):
         told_BF = torch.cat([called_BF[:, :labels], called_BF[:, labels + len(BRAIN_SIDES) :]], dim=1)
         return self.name_embed + told_BF[:, :, None] * self.called_embed
 
-    def taught(self, memory_BKE: torch.Tensor, own: bool) -> torch.Tensor:
+    def taught(self, memory_BKE: torch.Tensor, how: str) -> torch.Tensor:
         """What a writer learns from: every second study with the image of the one before it, the others with their own
-        image and, unless `own`, nothing told. Of the studies that it learns from, image tokens know the facts too; it
-        would believe them where on new studies they err. The last `count` of K tokens are those of this module."""
+        image and, where they are `half_told`, nothing told. Of the studies that it learns from, image tokens know the
+        facts too; it would believe them where on new studies they err. The last `count` of K tokens are of this."""
         mixed_BKE = memory_BKE.detach().roll(1, 0)
         mixed_BKE[:, -self.count :] = memory_BKE[:, -self.count :]
         mixed_BKE[1::2] = memory_BKE[1::2]
-        if not own:
+        if how == "half_told":
             mixed_BKE[1::2, -self.count :] = self.name_embed.to(mixed_BKE)
         return mixed_BKE
-
-
-def told_count(facts: int) -> int:
-    """How many of so many facts are told."""
-    return facts - len(BRAIN_SIDES)

@@ -16,13 +16,12 @@ Departures from the system it follows (BrainGemma3D, "Brain3D", 2026; code and p
   every layer norm takes away, and a column one channel of 1,152
 - a Perceiver (its page) reads the patches; its code averaged runs of two slices, in which left and right are one
 - the contrastive loss has heads of its own, takes equal texts as pairs, and refuses a batch of 1, which there made it 0
-- every tensor that training changed is saved; there the trained patch convolution was lost
+- every tensor that training changed is saved, the patch convolution too; the resampler learns in the last stage as well
 - the image stands inside the user's turn, before the question, in one row for training, prediction and explanation
 - writing is greedy; no penalty forbids to say "left" twice; a report that is cut is not told to end
 - facts (labels, sides, lobes) are read off the tokens in all stages that train them; `tell_facts` tells the writer
-- the resampler learns in the last stage too; there was nothing to learn between patches and projector
 - `size: tiny` has a stage `towers`, in which random towers learn what pretrained ones bring along, and trains the whole
-  small Gemma last: adapters on one that has read 2,000 reports are not enough
+  small Gemma last: adapters on one that has read few reports are not enough
 """
 
 from __future__ import annotations
@@ -42,12 +41,12 @@ from medley.core.config import Config
 from medley.core.errors import MedleyError
 from medley.core.family import Family, Tower
 from medley.core.files import read_json, write_json
-from medley.core.labels import BRAIN_LABELS
+from medley.core.labels import BRAIN_LABELS, BRAIN_SIDES
 from medley.core.records import Evidence, Prediction, Report, Study, VolumeGrid, VolumeInput, target_sections
 from medley.core.stage import Objective, Rows, Stage
 from medley.core.weights import load_tensors, save_tensors
 from medley.decoders.causal import CausalSpec, adapt, build_causal, describe_causal, small_gemma
-from medley.decoders.facts import FACT_WORDS, PLACES, REGIONS, PlacedFacts, SeenFacts, ToldFacts, places_of, told_count
+from medley.decoders.facts import FACT_WORDS, PLACES, REGIONS, WRITING, PlacedFacts, SeenFacts, ToldFacts, facts_of
 from medley.decoders.lora import ADAPTERS
 from medley.decoders.prompt import ReportWords, patient_words, report_text
 from medley.encoders.published import published_config, published_counts
@@ -61,7 +60,6 @@ from medley.losses.multilabel import bce, grouped_count, grouped_sum, masked_sum
 from medley.losses.weighted import weighted_token_sum
 
 StageName = Literal["towers", "contrastive", "warmup", "lora"]
-WRITING = ("words", "told", "half_told")  # how reports are learned: see `stages`
 
 _UPSTREAM: dict[str, Any] = {"inflation": "average", "depth_kernel": 2, "edges": "crop", "published_features": True}
 _UPSTREAM |= {"compressor": "avgpool", "prompt": "raw", "lora_rank": 16, "lora_alpha": 32, "facts_weight": 0.0}
@@ -171,8 +169,7 @@ class BrainGemma3DConfig(Config):
     @model_validator(mode="before")
     @classmethod
     def _preset(cls, values: Any) -> Any:
-        wanted = isinstance(values, Mapping) and values.get("preset") == "upstream"
-        return {**_UPSTREAM, **values} if wanted else values
+        return {**_UPSTREAM, **values} if isinstance(values, Mapping) and values.get("preset") == "upstream" else values
 
     @model_validator(mode="after")
     def _fits(self) -> BrainGemma3DConfig:
@@ -200,16 +197,16 @@ class BrainGemma3DConfig(Config):
 
 
 _SMALL: dict[str, Any] = {"vision": None, "decoder": None, "prompt": "raw", "load": "fp32", "lora_paths": []}
-_SMALL |= {"checkpointing": False, "edges": "refuse", "asked": "Report:"}
-_TINY: dict[str, Any] = {"grid": (32, 64, 64), "fov_mm": (160.0, 192.0, 192.0), "standardise": "voxel"}
-_TINY |= {"depth_kernel": 8, "depth_stride": 8, "resampler_heads": 4, "facts_weight": 1.5, "report_tokens": 160}
-_TINY |= {"tell_facts": True, "fact_words": 3.0, "contrastive_dim": 64, "grounds_rate": 3e-4, "writer_rate": 1e-3}
+_SMALL |= {"fov_mm": (160.0, 192.0, 192.0), "checkpointing": False, "edges": "refuse", "asked": "Report:"}
+_TINY: dict[str, Any] = {"grid": (32, 64, 64), "depth_kernel": 8, "depth_stride": 8, "standardise": "voxel"}
+_TINY |= {"resampler_heads": 4, "contrastive_dim": 64, "facts_weight": 1.5, "fact_words": 3.0, "tell_facts": True}
+_TINY |= {"report_tokens": 160, "grounds_rate": 3e-4, "writer_rate": 1e-3}
 _TINY |= {"rates": {"towers": 3e-3, "contrastive": 3e-4, "warmup": 1e-3, "lora": 1e-3}}
 _TINY |= {"epochs": {"towers": 7, "contrastive": 0.35, "warmup": 0.4, "lora": 1.4}}
 _TINY |= {"batch": {"towers": 16, "contrastive": 32, "warmup": 32, "lora": 16}}
-_TOY: dict[str, Any] = {"grid": (8, 16, 16), "fov_mm": (160.0, 192.0, 192.0), "vision_dim": 32, "vision_layers": 1}
-_TOY |= {"depth_kernel": 4, "depth_stride": 4, "tokens": 4, "resampler_heads": 2, "contrastive_dim": 16}
-_TOY |= {"decoder_dim": 32, "decoder_layers": 1, "report_tokens": 24, "grounds_rate": 3e-3, "writer_rate": 3e-3}
+_TOY: dict[str, Any] = {"grid": (8, 16, 16), "depth_kernel": 4, "depth_stride": 4, "vision_dim": 32, "vision_layers": 1}
+_TOY |= {"tokens": 4, "resampler_heads": 2, "contrastive_dim": 16, "decoder_dim": 32, "decoder_layers": 1}
+_TOY |= {"report_tokens": 24, "grounds_rate": 3e-3, "writer_rate": 3e-3}
 _TOY |= {key: dict.fromkeys(_TINY[key], to) for key, to in (("rates", 3e-3), ("epochs", 2), ("batch", 8))}
 SIZES: dict[str, dict[str, Any]] = {"paper": {}, "tiny": {**_SMALL, **_TINY}, "toy": {**_SMALL, **_TOY}}
 
@@ -272,7 +269,7 @@ class BrainGemma3DProcessor:
         self.eighths = 2 * depth, 2 * height, 2 * width  # of patches: what maps of regions are made of
         self.image_tokens = int(np.prod(config.cells)) if config.compressor == "grid" else config.tokens
         if tokenizer is not None:  # a sketch has none
-            read = self.image_tokens + config.tell_facts * told_count(len(labels) + len(PLACES))
+            read = self.image_tokens + config.tell_facts * (len(labels) + len(PLACES) - len(BRAIN_SIDES))
             self.words = ReportWords(tokenizer, config.prompt, config.asked, read, config.report_tokens)
 
     @classmethod
@@ -298,8 +295,7 @@ class BrainGemma3DProcessor:
         if targets is None:
             return batch
         reports = [report_text(target_sections(study.case)) for study in studies]
-        places_BF = torch.tensor([places_of(study.case) for study in studies])
-        facts_BF = torch.cat([torch.from_numpy(np.stack(targets)).float(), places_BF], dim=1)
+        facts_BF = facts_of(studies, targets)
         return replace(
             batch,
             facts_BF=facts_BF,
@@ -386,28 +382,24 @@ class BrainGemma3D(nn.Module):
     def forward(self, batch: Batch) -> Output:
         patches_BPC = self.see(batch.volumes_BSDHW) if batch.patches_BPC is None else batch.patches_BPC
         tokens_BKC = self.resampler(patches_BPC)
-        facts_BF = called_BF = self.facts(tokens_BKC) if self.config.facts_weight else None
+        facts_BF = self.facts(tokens_BKC) if self.config.facts_weight else None
         seen = self.towers(patches_BPC) if self.config.learns_to_see else None
-        if seen is not None and facts_BF is not None:
-            called_BF = (facts_BF + seen[0]) / 2
+        called_BF = facts_BF if facts_BF is None or seen is None else (facts_BF + seen[0]) / 2
         memory_BKE = self.projector(tokens_BKC)
         if self.config.tell_facts:
             told_BFE = self.told(called_BF, batch.facts_BF if self.training else None)
             memory_BKE = torch.cat([memory_BKE, told_BFE], dim=1)
-        words = partial(self._words, memory_BKE, batch)
-        rows = partial(self._rows, tokens_BKC, batch)
-        found = (memory_BKE, batch.prompt_BL, tokens_BKC, facts_BF, seen, called_BF)
-        return Output(*found, words, rows, training=self.training)
+        asked = partial(self._words, memory_BKE, batch), partial(self._rows, tokens_BKC, batch)
+        return Output(memory_BKE, batch.prompt_BL, tokens_BKC, facts_BF, seen, called_BF, *asked, self.training)
 
     def _words(self, memory_BKE: torch.Tensor, batch: Batch, how: str) -> torch.Tensor:
-        if self.training and how != "words":
-            memory_BKE = self.told.taught(memory_BKE, own=how == "told")
+        memory_BKE = self.told.taught(memory_BKE, how) if self.training and how != "words" else memory_BKE
         return self.decoder(memory_BKE, batch.prompt_BL, batch.words_BT)
 
     def _rows(self, tokens_BKC: torch.Tensor, batch: Batch) -> Rows:
         _, words_BT, _, keys_B2, _ = _learned(batch)
-        rows = self.contrast.rows(tokens_BKC.mean(1), self.decoder.text_states(words_BT))
-        return {**rows, "keys": keys_B2[:, 0], "spared": keys_B2[:, 1]}
+        keys = {"keys": keys_B2[:, 0], "spared": keys_B2[:, 1]}
+        return {**self.contrast.rows(tokens_BKC.mean(1), self.decoder.text_states(words_BT)), **keys}
 
 
 def write_reports(model: BrainGemma3D, processor: BrainGemma3DProcessor, output: Output) -> list[Report]:
@@ -416,8 +408,7 @@ def write_reports(model: BrainGemma3D, processor: BrainGemma3DProcessor, output:
 
 
 def objective(weights: Mapping[str, float]) -> Objective:
-    """The terms that `weights` names: words (also as told and half_told, see `stages`), facts (off the tokens),
-    contrast, placed and patch (off the patches)."""
+    """The terms that `weights` names: one of `WRITING`, contrast, facts (of tokens), placed and patch (of patches)."""
     wanted = {name: weight for name, weight in weights.items() if weight}
     others = partial(_sums, tuple(name for name in wanted if name != "contrast"))
     return Objective(wanted, partial(_sums, tuple(wanted)), _counts, joint_contrast(others, wanted))
@@ -425,9 +416,7 @@ def objective(weights: Mapping[str, float]) -> Objective:
 
 def _sums(terms: Sequence[str], output: Output, batch: Batch) -> dict[str, torch.Tensor]:
     facts_BF, words_BT, weights_BT, _, places_BRdhw = _learned(batch)
-    found = {}
-    for how in set(terms) & set(WRITING):
-        found[how] = weighted_token_sum(output.words(how), words_BT, weights_BT)
+    found = {how: weighted_token_sum(output.words(how), words_BT, weights_BT) for how in terms if how in WRITING}
     if "facts" in terms and output.facts_BF is not None:
         found["facts"] = grouped_sum(output.facts_BF, facts_BF, facts_BF.shape[1] - len(PLACES))
     if "contrast" in terms:
@@ -470,13 +459,11 @@ def stages(config: BrainGemma3DConfig, processor: BrainGemma3DProcessor) -> tupl
         return Stage(name, rates, objective(terms), config.epochs[name], weight_decay=0.01, **rest)
 
     grounds = dict.fromkeys(config.grounds, config.grounds_rate)
-    of_seen, seen = {"placed": config.facts_weight, "patch": 5.0}, ["towers.*"]
-    if not config.learns_to_see:
-        of_seen, seen = {}, []
-    grounded = {"contrast": 1.0, **of_facts, **of_seen}
+    seen = ["towers.*"] if config.learns_to_see else []
+    of_seen = {"placed": config.facts_weight, "patch": 5.0} if seen else {}
     said, begun = ({"told": 1.0}, {"half_told": 1.0}) if config.tell_facts else ({"words": 1.0}, {"words": 1.0})
     found = (
-        stage("contrastive", [*tokens, *seen, "contrast.*"], grounds, grounded, least=2),
+        stage("contrastive", [*tokens, *seen, "contrast.*"], grounds, {"contrast": 1, **of_facts, **of_seen}, least=2),
         stage("warmup", bridge, {}, said),
         stage("lora", [*bridge, *tokens], writer, {**said, **of_facts}),
     )
