@@ -15,10 +15,11 @@ from medley.core.family import to_device
 from medley.core.labels import BRAIN_LABELS, BRAIN_SIDES
 from medley.core.records import Volume
 from medley.core.stage import muon_parameters, rates_by_parameter
-from medley.decoders.facts import PLACES
+from medley.decoders.facts import PLACES, REGIONS
 from medley.decoders.prompt import IMAGE, NOTHING
-from medley.families.braingemma3d import FAMILY, REGIONS, SIZES, BrainGemma3DConfig, sketch
+from medley.families.braingemma3d import FAMILY, SIZES, BrainGemma3DConfig, sketch
 from medley.fusion.projector import Projector
+from medley.losses.weighted import weighted_token_sum
 from medley.training.battery import CHECKS, Subject, stage_step
 from medley.training.optim import parameter_groups
 
@@ -137,7 +138,9 @@ def test_facts_beside_the_text_are_labels_and_places(subject, model):
         assert tuple(prediction.scores) == BRAIN_LABELS
         assert tuple(prediction.extra["places"]) == PLACES
         assert prediction.scores["Edema"] == pytest.approx(output.binary("fused")[row, 1].sigmoid().item())
-        assert prediction.extra["places"]["right brainstem"] == pytest.approx(output.facts_BF[row, -1].sigmoid().item())
+        assert prediction.extra["places"]["right brainstem"] == pytest.approx(
+            output.called_BF[row, -1].sigmoid().item()
+        )
 
 
 def test_where_a_lesion_is_seen_is_told_where_the_towers_learned_it(subject, model):
@@ -146,9 +149,9 @@ def test_where_a_lesion_is_seen_is_told_where_the_towers_learned_it(subject, mod
         output = model(subject.processor(studies))
     first, second = subject.processor.evidence(output, studies)
     (seen_dhw,) = first.maps["Lesion"]
-    assert seen_dhw.shape == model.vision.grid
+    assert seen_dhw.shape == tuple(2 * side for side in model.vision.grid)
     assert (seen_dhw != second.maps["Lesion"][0]).any()
-    place = output.seen[1][0, :, REGIONS.index("lesion")].sigmoid().argmax()
+    place = output.seen[1][0, REGIONS.index("lesion")].argmax()
     assert seen_dhw.argmax() == place
     untaught = subject.processor.evidence(dataclasses.replace(output, seen=None), studies)
     assert [one.maps for one in untaught] == [{}, {}]
@@ -157,19 +160,21 @@ def test_where_a_lesion_is_seen_is_told_where_the_towers_learned_it(subject, mod
 def test_the_writer_reads_what_is_found_and_in_training_what_is_true():
     subject = Subject(FAMILY, changes={"tell_facts": True})
     fresh, batch = subject.model(), subject.batch(subject.studies(3))
-    assert (batch.prompt_BL == IMAGE).sum(1).tolist() == [subject.config.tokens + 1] * 3
+    count = len(BRAIN_LABELS) + len(PLACES) - len(BRAIN_SIDES)
+    assert (batch.prompt_BL == IMAGE).sum(1).tolist() == [subject.config.tokens + count] * 3
     of = {stage.name: {name.split(".")[0] for name in rates_by_parameter(fresh, stage)} for stage in subject.stages()}
-    assert [name for name, parts in of.items() if "told" in parts] == ["warmup", "lora"]
+    assert [name for name, parts in of.items() if "told" in parts] == ["towers", "warmup", "lora"]
 
     def told(batch) -> torch.Tensor:
-        return fresh(batch).memory_BKE[:, -1]
+        return fresh(batch).memory_BKE[:, -count:]
 
-    assert not told(batch).any(), "nothing, before it is trained"
-    torch.nn.init.normal_(fresh.told.read.weight)
     other = dataclasses.replace(batch, facts_BF=1 - batch.facts_BF)
     unknown = dataclasses.replace(batch, facts_BF=torch.full_like(batch.facts_BF, torch.nan))
+    nearly = dataclasses.replace(batch, facts_BF=batch.facts_BF * 0.4 + 0.3)
     with torch.no_grad():
+        assert torch.allclose(told(batch) + told(other), 2 * fresh.told.name_embed.expand(3, -1, -1), atol=1e-5)
         assert not torch.allclose(told(batch), told(other), atol=1e-3)
+        assert torch.equal(told(batch), told(nearly)), "a writer is told yes or no"
         called = told(unknown)
         fresh.eval()
         assert torch.equal(told(batch), told(other)), "in answering the truth is not read"
@@ -182,6 +187,33 @@ def test_the_writer_reads_what_is_found_and_in_training_what_is_true():
         assert not torch.allclose(told(batch), called, atol=1e-3)
 
 
+def test_half_of_the_reports_are_learned_with_another_image_by_what_is_told():
+    subject = Subject(FAMILY, changes={"tell_facts": True})
+    fresh, batch = subject.model(), subject.batch(subject.studies(4))
+    memory_BKE, count = fresh(batch).memory_BKE, fresh.told.count
+    told, half_told = fresh.told.taught(memory_BKE, "told"), fresh.told.taught(memory_BKE, "half_told")
+    for taught in (told, half_told):
+        assert torch.equal(taught[::2, :-count], memory_BKE.roll(1, 0)[::2, :-count]), "the image of the one before"
+        assert torch.equal(taught[::2, -count:], memory_BKE[::2, -count:]), "and what is told is one's own"
+        assert torch.equal(taught[1::2, :-count], memory_BKE[1::2, :-count])
+    assert torch.equal(told[1::2, -count:], memory_BKE[1::2, -count:])
+    assert torch.equal(half_told[1::2, -count:], fresh.told.name_embed.expand(2, -1, -1)), "nothing is told"
+    own = torch.autograd.grad(half_told[::2, :-count].sum(), memory_BKE, allow_unused=True, retain_graph=True)[0]
+    assert own is None or not own.any(), "no image is taught by another's report"
+    terms = {stage.name: set(stage.objective.weights) for stage in subject.stages()}
+    assert "half_told" in terms["towers"]
+    assert "told" in terms["warmup"] & terms["lora"]
+    towers = subject.stages()[0].objective
+    learned = float(towers.sums(fresh(batch), batch)["half_told"])
+    fresh.eval()
+    with torch.no_grad():
+        plain = fresh(batch)
+        assert float(towers.sums(plain, batch)["half_told"]) == pytest.approx(
+            float(weighted_token_sum(plain.words("words"), batch.words_BT, batch.weights_BT))
+        ), "dev has its own image and what is called"
+    assert learned != pytest.approx(float(towers.sums(plain, batch)["half_told"]))
+
+
 def test_no_word_teaches_what_a_fact_is_and_an_explanation_goes_by_way_of_it():
     subject = Subject(FAMILY, changes={"tell_facts": True})
     fresh, batch = subject.model(), subject.batch(subject.studies(3))
@@ -189,11 +221,10 @@ def test_no_word_teaches_what_a_fact_is_and_an_explanation_goes_by_way_of_it():
 
     def reaches_facts() -> bool:
         fresh.zero_grad()
-        fresh(some).words().float().logsumexp(-1).sum().backward()
+        fresh(some).words("words").float().logsumexp(-1).sum().backward()
         taught = fresh.facts.facts.weight.grad
         return taught is not None and bool(taught.any())
 
-    torch.nn.init.normal_(fresh.told.read.weight)
     assert not reaches_facts()
     fresh.eval()
     assert reaches_facts()

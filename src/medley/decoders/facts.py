@@ -111,33 +111,42 @@ class ToldFacts(nn.Module):
     """What is found, as a token for each fact that a writer reads beside those of the image (as PromptMRG tells
     diagnoses, Jin et al. 2024). In training it is told what is true: of false calls a writer would learn not to say
     what it is told. When it doubts, a greedy writer says "no": there are many ways to say what there is, each with
-    another first word. Sides are not told by themselves: lobes of one or of both say them.
+    another first word. A side is called with its lobes: a writer that is told two lobes of two sides and no word of both
+    has seen too few of such reports to name both.
     """
 
     def __init__(self, facts: int, dim: int):
         super().__init__()
-        self.count = facts - len(BRAIN_SIDES)
-        self.name_embed = nn.Parameter(0.02 * torch.randn(self.count, dim))
-        self.called_embed = nn.Parameter(0.02 * torch.randn(self.count, dim))
+        self.name_embed = nn.Parameter(0.02 * torch.randn(facts, dim))
+        self.called_embed = nn.Parameter(0.02 * torch.randn(facts, dim))
 
     def forward(self, logits_BF: torch.Tensor, true_BF: torch.Tensor | None = None) -> torch.Tensor:
-        """Tokens [B, count, dim] of what is called, -1 or 1 but for what is close to the line, or, where it is
-        known (not nan), of what is true. The truth is for training, and then no gradient goes through a call."""
+        """Tokens [B, F, dim] of what is called, -1 or 1 but for what is close to the line, or, where it is known (not
+        nan), of what is true. The truth is for training, and then no gradient goes through a call."""
         labels = logits_BF.shape[1] - len(PLACES)
         least_F = torch.tensor([0.5] * labels + [_CALLED] * len(PLACES), device=logits_BF.device).logit()
-        called_BF = (_SHARP * (logits_BF - least_F) / 2).tanh()
+        called_BF = with_sides((_SHARP * (logits_BF - least_F) / 2).tanh(), labels)
         if true_BF is not None:
             called_BF = torch.where(true_BF.isnan(), called_BF.detach(), (true_BF - 0.5).sign())
-        told_BF = torch.cat([called_BF[:, :labels], called_BF[:, labels + len(BRAIN_SIDES) :]], dim=1)
-        return self.name_embed + told_BF[:, :, None] * self.called_embed
+        return self.name_embed + called_BF[:, :, None] * self.called_embed
 
     def taught(self, memory_BKE: torch.Tensor, how: str) -> torch.Tensor:
         """What a writer learns from: every second study with the image of the one before it, the others with their own
         image and, where they are `half_told`, nothing told. Of the studies that it learns from, image tokens know the
-        facts too; it would believe them where on new studies they err. The last `count` of K tokens are of this."""
-        mixed_BKE = memory_BKE.detach().roll(1, 0)
-        mixed_BKE[:, -self.count :] = memory_BKE[:, -self.count :]
+        facts too; it would believe them where on new studies they err. The last F of K tokens are of this."""
+        count, mixed_BKE = len(self.name_embed), memory_BKE.detach().roll(1, 0)
+        mixed_BKE[:, -count:] = memory_BKE[:, -count:]
         mixed_BKE[1::2] = memory_BKE[1::2]
         if how == "half_told":
-            mixed_BKE[1::2, -self.count :] = self.name_embed.to(mixed_BKE)
+            mixed_BKE[1::2, -count:] = self.name_embed.to(mixed_BKE)
         return mixed_BKE
+
+
+def with_sides(called_BF: torch.Tensor, labels: int) -> torch.Tensor:
+    """Calls between -1 and 1 whose sides go with their lobes; bilateral is also what is called so by itself."""
+    first = labels + len(BRAIN_SIDES)
+    left_B = called_BF[:, first : first + len(BRAIN_LOBES)].amax(1)
+    right_B = called_BF[:, first + len(BRAIN_LOBES) :].amax(1)
+    both_B = torch.maximum(torch.minimum(left_B, right_B), called_BF[:, first - 1])
+    sides_B3 = torch.stack([torch.minimum(left_B, -both_B), torch.minimum(right_B, -both_B), both_B], dim=1)
+    return torch.cat([called_BF[:, :labels], sides_B3, called_BF[:, first:]], dim=1)

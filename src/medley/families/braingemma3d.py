@@ -41,7 +41,7 @@ from medley.core.config import Config
 from medley.core.errors import MedleyError
 from medley.core.family import Family, Tower
 from medley.core.files import read_json, write_json
-from medley.core.labels import BRAIN_LABELS, BRAIN_SIDES
+from medley.core.labels import BRAIN_LABELS
 from medley.core.records import Evidence, Prediction, Report, Study, VolumeGrid, VolumeInput, target_sections
 from medley.core.stage import Objective, Rows, Stage
 from medley.core.weights import load_tensors, save_tensors
@@ -202,7 +202,7 @@ _TINY: dict[str, Any] = {"grid": (32, 64, 64), "depth_kernel": 8, "depth_stride"
 _TINY |= {"resampler_heads": 4, "contrastive_dim": 64, "facts_weight": 1.5, "fact_words": 3.0, "tell_facts": True}
 _TINY |= {"report_tokens": 160, "grounds_rate": 3e-4, "writer_rate": 1e-3}
 _TINY |= {"rates": {"towers": 3e-3, "contrastive": 3e-4, "warmup": 1e-3, "lora": 1e-3}}
-_TINY |= {"epochs": {"towers": 7, "contrastive": 0.35, "warmup": 0.4, "lora": 1.4}}
+_TINY |= {"epochs": {"towers": 7, "contrastive": 0.35, "warmup": 0.4, "lora": 2.5}}
 _TINY |= {"batch": {"towers": 16, "contrastive": 32, "warmup": 32, "lora": 16}}
 _TOY: dict[str, Any] = {"grid": (8, 16, 16), "depth_kernel": 4, "depth_stride": 4, "vision_dim": 32, "vision_layers": 1}
 _TOY |= {"tokens": 4, "resampler_heads": 2, "contrastive_dim": 16, "decoder_dim": 32, "decoder_layers": 1}
@@ -269,7 +269,7 @@ class BrainGemma3DProcessor:
         self.eighths = 2 * depth, 2 * height, 2 * width  # of patches: what maps of regions are made of
         self.image_tokens = int(np.prod(config.cells)) if config.compressor == "grid" else config.tokens
         if tokenizer is not None:  # a sketch has none
-            read = self.image_tokens + config.tell_facts * (len(labels) + len(PLACES) - len(BRAIN_SIDES))
+            read = self.image_tokens + config.tell_facts * (len(labels) + len(PLACES))
             self.words = ReportWords(tokenizer, config.prompt, config.asked, read, config.report_tokens)
 
     @classmethod
@@ -461,7 +461,7 @@ def stages(config: BrainGemma3DConfig, processor: BrainGemma3DProcessor) -> tupl
     grounds = dict.fromkeys(config.grounds, config.grounds_rate)
     seen = ["towers.*"] if config.learns_to_see else []
     of_seen = {"placed": config.facts_weight, "patch": 5.0} if seen else {}
-    said, begun = ({"told": 1.0}, {"half_told": 1.0}) if config.tell_facts else ({"words": 1.0}, {"words": 1.0})
+    said, begun = ({"told": 1.0}, {"words": 1.0}) if config.tell_facts else ({"words": 1.0}, {"words": 1.0})
     found = (
         stage("contrastive", [*tokens, *seen, "contrast.*"], grounds, {"contrast": 1, **of_facts, **of_seen}, least=2),
         stage("warmup", bridge, {}, said),
