@@ -9,7 +9,7 @@ import torch
 
 from medley.core.records import Case
 from medley.core.seeds import seed_torch
-from medley.decoders.facts import FACT_WORDS, PLACES, PlacedFacts, SeenFacts, places_of
+from medley.decoders.facts import FACT_WORDS, PLACES, PlacedFacts, SeenFacts, places_of, with_sides
 from medley.decoders.prompt import patient_words, report_text
 
 
@@ -61,6 +61,21 @@ def test_eighths_of_patches_lie_where_their_patch_lies():
     for d, h, w in ((0, 0, 0), (3, 5, 7), (2, 1, 6)):
         patch = (d // 2 * 3 + h // 2) * 4 + w // 2
         assert float(maps[0, 1, d, h, w]) == 100 * patch + 8 + 4 * (d % 2) + 2 * (h % 2) + w % 2
+
+
+def test_a_side_is_called_with_its_lobes():
+    def sides(**calls: float) -> list[float]:
+        called = torch.full((1, 2 + len(PLACES)), -1.0)
+        for place, value in calls.items():
+            called[0, 2 + PLACES.index(place.replace("_", " "))] = value
+        return with_sides(called, 2)[0, 2:5].tolist()
+
+    assert sides() == [-1.0, -1.0, -1.0]
+    assert sides(left_deep=1.0) == [1.0, -1.0, -1.0]
+    assert sides(right_insula=1.0, left=1.0) == [-1.0, 1.0, -1.0], "whatever the side's own call is"
+    assert sides(left_deep=1.0, right_frontal=1.0, left=1.0) == [-1.0, -1.0, 1.0]
+    assert sides(left_deep=1.0, right_frontal=0.5) == [-0.5, -0.5, 0.5]
+    assert sides(left_deep=1.0, bilateral=1.0) == [-1.0, -1.0, 1.0], "the other side has less than a lobe must hold"
 
 
 def test_a_place_is_read_off_which_token_speaks():

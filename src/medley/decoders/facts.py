@@ -111,8 +111,8 @@ class ToldFacts(nn.Module):
     """What is found, as a token for each fact that a writer reads beside those of the image (as PromptMRG tells
     diagnoses, Jin et al. 2024). In training it is told what is true: of false calls a writer would learn not to say
     what it is told. When it doubts, a greedy writer says "no": there are many ways to say what there is, each with
-    another first word. A side is called with its lobes: a writer that is told two lobes of two sides and no word of both
-    has seen too few of such reports to name both.
+    another first word. A side is called with its lobes: a writer that is told two lobes of two sides, and no word of
+    both, has seen too few of such reports to name both.
     """
 
     def __init__(self, facts: int, dim: int):
