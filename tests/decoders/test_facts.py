@@ -9,7 +9,7 @@ import torch
 
 from medley.core.records import Case
 from medley.core.seeds import seed_torch
-from medley.decoders.facts import FACT_WORDS, PLACES, PlacedFacts, SeenFacts, places_of, with_sides
+from medley.decoders.facts import FACT_WORDS, PLACES, PlacedFacts, SeenFacts, coherent, places_of
 from medley.decoders.prompt import patient_words, report_text
 
 
@@ -63,19 +63,25 @@ def test_eighths_of_patches_lie_where_their_patch_lies():
         assert float(maps[0, 1, d, h, w]) == 100 * patch + 8 + 4 * (d % 2) + 2 * (h % 2) + w % 2
 
 
-def test_a_side_is_called_with_its_lobes():
-    def sides(**calls: float) -> list[float]:
-        called = torch.full((1, 2 + len(PLACES)), -1.0)
-        for place, value in calls.items():
-            called[0, 2 + PLACES.index(place.replace("_", " "))] = value
-        return with_sides(called, 2)[0, 2:5].tolist()
+def test_what_is_told_can_be_true_together():
+    def told(lesion: float = 1.0, edema: float = 1.0, likeliest: str = "left deep", **calls: float) -> dict[str, float]:
+        names = ("lesion", "edema", *PLACES)
+        calls = {"lesion": lesion, "edema": edema, **{name.replace("_", " "): call for name, call in calls.items()}}
+        called = torch.tensor([[calls.get(name, -1.0) for name in names]])
+        logits = torch.tensor([[-1.0 if name == likeliest else -2.0 for name in names]])
+        return {name: call for name, call in zip(names, coherent(called, logits)[0].tolist(), strict=True) if call > -1}
 
-    assert sides() == [-1.0, -1.0, -1.0]
-    assert sides(left_deep=1.0) == [1.0, -1.0, -1.0]
-    assert sides(right_insula=1.0, left=1.0) == [-1.0, 1.0, -1.0], "whatever the side's own call is"
-    assert sides(left_deep=1.0, right_frontal=1.0, left=1.0) == [-1.0, -1.0, 1.0]
-    assert sides(left_deep=1.0, right_frontal=0.5) == [-0.5, -0.5, 0.5]
-    assert sides(left_deep=1.0, bilateral=1.0) == [-1.0, -1.0, 1.0], "the other side has less than a lobe must hold"
+    assert told(left_deep=1.0) == {"lesion": 1.0, "edema": 1.0, "left": 1.0, "left deep": 1.0}
+    assert told(lesion=-1.0, left_deep=1.0, bilateral=1.0) == {}, "nothing without a lesion"
+    assert told() == told(left_deep=1.0), "no lesion without a lobe"
+    assert told(right=1.0) == told(), "a side is that of its lobes"
+    both = told(left_deep=1.0, right_frontal=1.0, left=1.0)
+    assert both == {"lesion": 1.0, "edema": 1.0, "bilateral": 1.0, "left deep": 1.0, "right frontal": 1.0}
+    nearly = told(left_deep=1.0, right_frontal=0.5)
+    assert [nearly[side] for side in ("left", "right", "bilateral")] == [-0.5, -0.5, 0.5]
+    alone = told(left_deep=1.0, bilateral=1.0)
+    assert "bilateral" in alone, "the other side may have less than a lobe must hold"
+    assert "left" not in alone
 
 
 def test_a_place_is_read_off_which_token_speaks():

@@ -12,7 +12,7 @@ import torch
 from medley.core.config import build_config
 from medley.core.errors import MedleyError
 from medley.core.family import to_device
-from medley.core.labels import BRAIN_LABELS, BRAIN_SIDES
+from medley.core.labels import BRAIN_LABELS
 from medley.core.records import Volume
 from medley.core.stage import muon_parameters, rates_by_parameter
 from medley.decoders.facts import PLACES, REGIONS

@@ -17,6 +17,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import nn
 
 from medley.core.labels import BRAIN_LOBES, BRAIN_SIDES, LOBE_SHARE, SIDE_SHARE
@@ -125,7 +126,7 @@ class ToldFacts(nn.Module):
         nan), of what is true. The truth is for training, and then no gradient goes through a call."""
         labels = logits_BF.shape[1] - len(PLACES)
         least_F = torch.tensor([0.5] * labels + [_CALLED] * len(PLACES), device=logits_BF.device).logit()
-        called_BF = with_sides((_SHARP * (logits_BF - least_F) / 2).tanh(), labels)
+        called_BF = coherent((_SHARP * (logits_BF - least_F) / 2).tanh(), logits_BF)
         if true_BF is not None:
             called_BF = torch.where(true_BF.isnan(), called_BF.detach(), (true_BF - 0.5).sign())
         return self.name_embed + called_BF[:, :, None] * self.called_embed
@@ -142,11 +143,14 @@ class ToldFacts(nn.Module):
         return mixed_BKE
 
 
-def with_sides(called_BF: torch.Tensor, labels: int) -> torch.Tensor:
-    """Calls between -1 and 1 whose sides go with their lobes; bilateral is also what is called so by itself."""
-    first = labels + len(BRAIN_SIDES)
-    left_B = called_BF[:, first : first + len(BRAIN_LOBES)].amax(1)
-    right_B = called_BF[:, first + len(BRAIN_LOBES) :].amax(1)
-    both_B = torch.maximum(torch.minimum(left_B, right_B), called_BF[:, first - 1])
+def coherent(called_BF: torch.Tensor, logits_BF: torch.Tensor) -> torch.Tensor:
+    """Calls between -1 and 1 that can be true together: nothing without a lesion (the first fact), no lesion without its
+    likeliest lobe, and sides as the lobes have them, bilateral also where that is called by itself."""
+    first = called_BF.shape[1] - 2 * len(BRAIN_LOBES)
+    lesion_B1, labels_BN, _ = called_BF[:, :first].split([1, first - 1 - len(BRAIN_SIDES), len(BRAIN_SIDES)], dim=1)
+    likeliest_BL = F.one_hot(logits_BF[:, first:].argmax(1), 2 * len(BRAIN_LOBES)).bool()
+    lobes_BL = torch.where(likeliest_BL, lesion_B1, torch.minimum(called_BF[:, first:], lesion_B1))
+    left_B, right_B = lobes_BL[:, : len(BRAIN_LOBES)].amax(1), lobes_BL[:, len(BRAIN_LOBES) :].amax(1)
+    both_B = torch.maximum(torch.minimum(left_B, right_B), torch.minimum(called_BF[:, first - 1], lesion_B1[:, 0]))
     sides_B3 = torch.stack([torch.minimum(left_B, -both_B), torch.minimum(right_B, -both_B), both_B], dim=1)
-    return torch.cat([called_BF[:, :labels], sides_B3, called_BF[:, first:]], dim=1)
+    return torch.cat([lesion_B1, torch.minimum(labels_BN, lesion_B1), sides_B3, lobes_BL], dim=1)
