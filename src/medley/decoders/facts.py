@@ -25,9 +25,9 @@ from medley.core.records import Case, Study
 
 _NEAR = 0.05  # of a lesion: a lobe that holds this much more than it must counts as wholly involved
 _SHARP = 10.0  # a call of 60 % is told as one of 98 %; a step would have no gradient
-_CALLED = 0.3  # a lobe is told from this probability on: better one too many than a side that is left out
+_CALLED = 0.4, 0.5, 0.3  # from which probability a lesion, its parts and its places are told: better one too many
 REGIONS = ("lesion", "edema", "necrosis")  # whose place in the volume a tower learns
-WRITING = ("words", "told", "half_told")  # how reports are learned: by the image, by what is told, by either
+WRITING = ("words", "told")  # how reports are learned: by the image, or by what is told too (`ToldFacts.taught`)
 PLACES = (*BRAIN_SIDES, *(f"{side} {lobe}" for side in ("left", "right") for lobe in BRAIN_LOBES))
 # words of a report that say what is where, or that nothing is
 FACT_WORDS = re.compile(
@@ -125,27 +125,28 @@ class ToldFacts(nn.Module):
         """Tokens [B, F, dim] of what is called, -1 or 1 but for what is close to the line, or, where it is known (not
         nan), of what is true. The truth is for training, and then no gradient goes through a call."""
         labels = logits_BF.shape[1] - len(PLACES)
-        least_F = torch.tensor([0.5] * labels + [_CALLED] * len(PLACES), device=logits_BF.device).logit()
+        lesion, part, place = _CALLED
+        least_F = torch.tensor(
+            [lesion, *[part] * (labels - 1), *[place] * len(PLACES)], device=logits_BF.device
+        ).logit()
         called_BF = coherent((_SHARP * (logits_BF - least_F) / 2).tanh(), logits_BF)
         if true_BF is not None:
             called_BF = torch.where(true_BF.isnan(), called_BF.detach(), (true_BF - 0.5).sign())
         return self.name_embed + called_BF[:, :, None] * self.called_embed
 
-    def taught(self, memory_BKE: torch.Tensor, how: str) -> torch.Tensor:
-        """What a writer learns from: every second study with the image of the one before it, the others with their own
-        image and, where they are `half_told`, nothing told. Of the studies that it learns from, image tokens know the
-        facts too; it would believe them where on new studies they err. The last F of K tokens are of this."""
-        count, mixed_BKE = len(self.name_embed), memory_BKE.detach().roll(1, 0)
-        mixed_BKE[:, -count:] = memory_BKE[:, -count:]
+    def taught(self, memory_BKE: torch.Tensor) -> torch.Tensor:
+        """What a writer learns from, every second study with the image of the one before it: of the studies that it
+        learns from, image tokens know the facts too, and it would believe them where on new studies they err. The last
+        F of K tokens are told."""
+        facts, mixed_BKE = len(self.name_embed), memory_BKE.detach().roll(1, 0)
+        mixed_BKE[:, -facts:] = memory_BKE[:, -facts:]
         mixed_BKE[1::2] = memory_BKE[1::2]
-        if how == "half_told":
-            mixed_BKE[1::2, -count:] = self.name_embed.to(mixed_BKE)
         return mixed_BKE
 
 
 def coherent(called_BF: torch.Tensor, logits_BF: torch.Tensor) -> torch.Tensor:
-    """Calls between -1 and 1 that can be true together: nothing without a lesion (the first fact), no lesion without its
-    likeliest lobe, and sides as the lobes have them, bilateral also where that is called by itself."""
+    """Calls between -1 and 1 that can be true together: nothing without a lesion (the first fact), no lesion without
+    its likeliest lobe, and sides as the lobes have them, bilateral also where that is called by itself."""
     first = called_BF.shape[1] - 2 * len(BRAIN_LOBES)
     lesion_B1, labels_BN, _ = called_BF[:, :first].split([1, first - 1 - len(BRAIN_SIDES), len(BRAIN_SIDES)], dim=1)
     likeliest_BL = F.one_hot(logits_BF[:, first:].argmax(1), 2 * len(BRAIN_LOBES)).bool()

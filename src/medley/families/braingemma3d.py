@@ -202,7 +202,7 @@ _TINY: dict[str, Any] = {"grid": (32, 64, 64), "depth_kernel": 8, "depth_stride"
 _TINY |= {"resampler_heads": 4, "contrastive_dim": 64, "facts_weight": 1.5, "fact_words": 3.0, "tell_facts": True}
 _TINY |= {"report_tokens": 160, "grounds_rate": 3e-4, "writer_rate": 1e-3}
 _TINY |= {"rates": {"towers": 3e-3, "contrastive": 3e-4, "warmup": 1e-3, "lora": 1e-3}}
-_TINY |= {"epochs": {"towers": 7, "contrastive": 0.35, "warmup": 0.4, "lora": 2.5}}
+_TINY |= {"epochs": {"towers": 6.5, "contrastive": 0.35, "warmup": 0.4, "lora": 2.5}}
 _TINY |= {"batch": {"towers": 16, "contrastive": 32, "warmup": 32, "lora": 16}}
 _TOY: dict[str, Any] = {"grid": (8, 16, 16), "depth_kernel": 4, "depth_stride": 4, "vision_dim": 32, "vision_layers": 1}
 _TOY |= {"tokens": 4, "resampler_heads": 2, "contrastive_dim": 16, "decoder_dim": 32, "decoder_layers": 1}
@@ -239,7 +239,7 @@ class Output:
     facts_BF: torch.Tensor | None  # logits, read off the tokens
     seen: tuple[torch.Tensor, torch.Tensor] | None  # the same off the patches, and maps of regions (`towers`)
     called_BF: torch.Tensor | None  # the mean of those there are: what is told and answered
-    words: Callable[[str], torch.Tensor]  # logits [B, T, V] of the report; for told and half_told see `stages`
+    words: Callable[[str], torch.Tensor]  # logits [B, T, V] of the report, in one of the ways of `WRITING`
     rows: Callable[[], Rows]  # what the contrastive loss reads of each study
     training: bool
 
@@ -393,7 +393,7 @@ class BrainGemma3D(nn.Module):
         return Output(memory_BKE, batch.prompt_BL, tokens_BKC, facts_BF, seen, called_BF, *asked, self.training)
 
     def _words(self, memory_BKE: torch.Tensor, batch: Batch, how: str) -> torch.Tensor:
-        memory_BKE = self.told.taught(memory_BKE, how) if self.training and how != "words" else memory_BKE
+        memory_BKE = self.told.taught(memory_BKE) if self.training and how == "told" else memory_BKE
         return self.decoder(memory_BKE, batch.prompt_BL, batch.words_BT)
 
     def _rows(self, tokens_BKC: torch.Tensor, batch: Batch) -> Rows:
@@ -443,9 +443,8 @@ def _learned(batch: Batch) -> tuple[torch.Tensor, ...]:
 def stages(config: BrainGemma3DConfig, processor: BrainGemma3DProcessor) -> tuple[Stage, ...]:
     """Ground the patches in the reports; then the projector alone; then projector, tokens and adapters.
 
-    A writer that is told the facts (`told`) learns half of its reports with another study's image. In the stage towers
-    the other half is told nothing (`half_told`): towers need what words teach, and a writer that is told everything
-    asks nothing of them.
+    Facts are told from the warm-up on: towers that learn to see need what words teach, and a writer that is told
+    everything asks nothing of them.
     """
     tokens = ["resampler.*"] if config.compressor == "perceiver" else []
     tokens += ["facts.*"] if config.facts_weight else []
@@ -461,18 +460,18 @@ def stages(config: BrainGemma3DConfig, processor: BrainGemma3DProcessor) -> tupl
     grounds = dict.fromkeys(config.grounds, config.grounds_rate)
     seen = ["towers.*"] if config.learns_to_see else []
     of_seen = {"placed": config.facts_weight, "patch": 5.0} if seen else {}
-    said, begun = ({"told": 1.0}, {"words": 1.0}) if config.tell_facts else ({"words": 1.0}, {"words": 1.0})
+    written = {"told" if config.tell_facts else "words": 1.0}
     found = (
         stage("contrastive", [*tokens, *seen, "contrast.*"], grounds, {"contrast": 1, **of_facts, **of_seen}, least=2),
-        stage("warmup", bridge, {}, said),
-        stage("lora", [*bridge, *tokens], writer, {**said, **of_facts}),
+        stage("warmup", bridge, {}, written),
+        stage("lora", [*bridge, *tokens], writer, {**written, **of_facts}),
     )
     if not config.learns_to_see:
         return found
-    writer |= dict.fromkeys(bridge, config.writer_rate)
+    writer |= {"projector.*": config.writer_rate}
     sees = ["vision.*", *seen, *tokens]
-    muon = tuple(glob for glob in (*sees, *writer) if not glob.startswith(("towers.", "facts.", "told.")))
-    return stage("towers", sees, writer, {**begun, **of_facts, **of_seen}, muon=muon, best_by="loss"), *found
+    muon = tuple(glob for glob in (*sees, *writer) if not glob.startswith(("towers.", "facts.")))
+    return stage("towers", sees, writer, {"words": 1, **of_facts, **of_seen}, muon=muon, best_by="loss"), *found
 
 
 def sketch(config: BrainGemma3DConfig) -> BrainGemma3DProcessor:
