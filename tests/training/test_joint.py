@@ -282,7 +282,7 @@ def test_braingemma3d_grounds_in_small_batches_as_in_one_large(loss, tmp_path):
         data = Data(lambda index: studies[index], subject.batch, batch, STUDIES)
         steps[batch] = one_step(subject.model(), stage, data, batch, accumulate, tmp_path / str(batch))
     (whole, *losses), (parts, *losses_parts) = steps[STUDIES], steps[2]
-    assert {name.split(".")[0] for name in whole} == {"vision", "resampler", "facts", "contrast"}
+    assert {name.split(".")[0] for name in whole} == {"vision", "resampler", "facts", "contrast", "towers"}
     for name in whole:
         assert torch.allclose(parts[name], whole[name], atol=1e-5, rtol=0), name
     for one, other in zip(losses, losses_parts, strict=True):
