@@ -42,6 +42,12 @@ def test_a_lobe_that_is_nearly_involved_is_nearly_a_place():
     assert [value > 0.5 for value in values.values()] == [value > 0.5 for value in hard]
 
 
+def test_shares_alone_make_no_place_known():
+    values = places_of(case(healthy=False, sides="left", shares=[["left", "deep", 1.0]]))
+    assert values[:3] == [1.0, 0.0, 0.0]
+    assert all(math.isnan(value) for value in values[3:])
+
+
 def test_of_many_lobes_the_largest_share_counts_though_it_is_small():
     shares = [["left", lobe, 0.14] for lobe in ("frontal", "parietal", "temporal", "occipital", "insula", "deep")]
     values = places_of(case(healthy=False, sides="left", side_lobe=[["left", "frontal"]], shares=shares))

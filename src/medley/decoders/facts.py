@@ -51,7 +51,7 @@ def places_of(case: Case) -> list[float]:
     lobes = {f"{one} {lobe}" for side, lobe in truth.get("side_lobe", ()) for one in both.get(side, (side,))}
     known = [healthy or "sides" in truth] * len(BRAIN_SIDES) + [healthy or "side_lobe" in truth] * 2 * len(BRAIN_LOBES)
     hard = [float(place in sides | lobes) if knows else math.nan for place, knows in zip(PLACES, known, strict=True)]
-    if "shares" not in truth:
+    if "shares" not in truth or any(math.isnan(value) for value in hard):
         return hard
     share = {f"{side} {lobe}": value for side, lobe, value in truth["shares"]}
     left, right = (sum(value for side, _, value in truth["shares"] if side == one) for one in ("left", "right"))
