@@ -46,7 +46,7 @@ from medley.explain.volumes.hiding import Hider, Score
 from medley.explain.volumes.lime import RIDGE, STABLE, TOP, agreement, explain_lime
 from medley.explain.volumes.supervoxels import NUMBER, spacing_of, supervoxels
 from medley.explain.volumes.surrogate import Rows, fit, joined
-from medley.explain.volumes.targets import score_of, target
+from medley.explain.volumes.targets import target
 
 SHAPE, SPACING_MM = (32, 64, 64), (5.0, 3.0, 3.0)  # of the built-in model
 WORDS, TOKENS, VISUAL = 354, 60, (2, 4, 4)
@@ -246,43 +246,22 @@ def builtin(count: int, number: int, fill: str, device: str) -> Iterator[Problem
 def of_run(run: Path, target_name: str, count: int, number: int, fill: str, device: str) -> Iterator[Problem]:
     """Lesion cases of a run's test part: how likely the report is that the model writes of each, or a part of it."""
     import medley
+    from medley.serving.explaining.brain import volume_score
     from medley.serving.scoring.run import own_source
 
-    predictor = medley.load(run)
-    model, processor = predictor.model.to(device), predictor.processor
-    source = own_source(predictor)
+    predictor = medley.load(run, device=device)
+    source, offsets = own_source(predictor), predictor.processor.words.offsets
     ill = [case for case in source.parts["test"] if case.truth.get("healthy") is False and source.groups(case)]
     for case in ill[:count]:
         study = source.study(case, source.groups(case)[0])
-        score = report_score(model, processor, study, target_name)
-        spacing = spacing_of(study.volume)
-        yield problem_of(case.case_id, score, study.volume.voxels, spacing, number, fill, device)
+        (answer,) = predictor.predictions([study])
+        several = volume_score(predictor, study, [target(target_name, answer.hypothesis["report"], offsets)])
+        score = partial(_first, several)
+        yield problem_of(case.case_id, score, study.volume.voxels, spacing_of(study.volume), number, fill, device)
 
 
-def report_score(model, processor, study, target_name: str) -> Score:
-    """The score of a target of the report that a braingemma3d writes of a study."""
-    from medley.core.family import to_device
-    from medley.decoders.causal import report_nll
-    from medley.families.braingemma3d import write_reports
-
-    device = next(model.parameters()).device
-    batch = to_device(processor([study]), device)
-    with torch.inference_mode():
-        report = write_reports(model, processor, model(batch))[0].sections["report"]
-
-    def offsets(text: str) -> list[tuple[int, int]]:
-        return processor.tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)["offset_mapping"]
-
-    explained = target(target_name, report, offsets)
-
-    def see(volumes: torch.Tensor) -> torch.Tensor:
-        return model.projector(model.resampler(model.see(volumes.float() / 255)))
-
-    def say(memory_BKE: torch.Tensor, text: str) -> torch.Tensor:
-        return -report_nll(model.decoder, memory_BKE, batch.prompt_BL, processor.words.words(text))
-
-    several = score_of([explained], see, say)
-    return lambda volumes: several(volumes)[:, 0]
+def _first(several: Score, volumes: torch.Tensor) -> torch.Tensor:
+    return several(volumes)[:, 0]
 
 
 def problem_of(

@@ -17,7 +17,7 @@ from transformers import (
 
 from medley.core.errors import MedleyError
 from medley.core.seeds import seed_torch
-from medley.decoders.causal import CausalDecoder, adapt, build_causal, describe_causal, report_nll, small_gemma
+from medley.decoders.causal import CausalDecoder, adapt, build_causal, describe_causal, small_gemma
 from medley.decoders.prompt import IMAGE, NOTHING, ReportWords
 from medley.encoders.text import train_tokenizer
 
@@ -174,11 +174,11 @@ def test_greedy_writing_with_its_cache_is_the_plain_loop_and_its_confidence_that
 
 
 def test_a_report_is_scored_for_each_image_word_by_word(words, decoder):
-    memory_BKE, said = memory(4), words.words(TEXTS[0])
-    nll = report_nll(decoder, memory_BKE, words.prompts([""]), said)
-    assert nll.shape == (4, len(said))
+    memory_BKE, said_1T, prompt_1L = memory(4), words.reports([TEXTS[0]]), words.prompts([""])
+    nll = decoder.nll(memory_BKE, prompt_1L.expand(4, -1), said_1T.expand(4, -1))
+    assert nll.shape == (4, said_1T.shape[1])
     assert nll.std(0).max() > 1e-3, "the image matters"
-    each = [report_nll(decoder, memory_BKE[b : b + 1], words.prompts([""]), said)[0] for b in range(4)]
+    each = [decoder.nll(memory_BKE[b : b + 1], prompt_1L, said_1T)[0] for b in range(4)]
     assert torch.allclose(nll, torch.stack(each), atol=1e-5)
 
 

@@ -178,14 +178,16 @@ def test_many_studies_go_on_past_the_ones_that_cannot_be_read(predictor, square_
         Request("", case_id="d"),
         Request(good, text="x" * 100_000, case_id="e"),
         Request(str(good), text="cough", case_id="f"),
+        Request("PA=", case_id="g"),
     ]
     answers = list(predictor.predict_many(requests))
     skipped = {item.case_id: item.reason for item in answers if isinstance(item, Skipped)}
-    assert set(skipped) == {"b", "none.png", "d", "e"}
+    assert set(skipped) == {"b", "none.png", "d", "e", "g"}
     assert "it is a text file" in skipped["b"]
     assert "does not exist" in skipped["none.png"]
     assert "at least one image file" in skipped["d"]
     assert "100,000 characters" in skipped["e"]
+    assert skipped["g"] == "PA= names no file: write PA=FILE"
     assert [a.prediction.case_id for a in answers if not isinstance(a, Skipped)] == ["a", "f"]
 
 

@@ -202,16 +202,6 @@ class CausalDecoder(nn.Module):
         return F.cross_entropy(logits_BTS.float().transpose(1, 2), wanted_BT, reduction="none")
 
 
-def report_nll(
-    decoder: CausalDecoder, memory_BKE: torch.Tensor, prompt_BL: torch.Tensor, words: Sequence[int]
-) -> torch.Tensor:
-    """How unlikely one report is, word by word [B, T], given each of B images: what a perturbation is scored by. The
-    prompt has one row, or one for each image."""
-    words_BT = torch.tensor([list(words)], device=memory_BKE.device).expand(len(memory_BKE), -1)
-    with torch.no_grad():
-        return decoder.nll(memory_BKE, prompt_BL.expand(len(memory_BKE), -1), words_BT)
-
-
 def build_causal(spec: CausalSpec, pretrained: bool, load: Load = "fp32") -> CausalDecoder:
     """The model of a spec, with its pretrained weights or with random ones (to lay saved weights over).
 

@@ -23,8 +23,7 @@ def open_films(request: Request, reads: FilmInput, order: tuple[str, ...]) -> Op
     """Films are grouped and ordered as in training and scoring. One that cannot be read is missing, and the study is
     where all are: then, and for a text that cannot be read, MedleyError is raised."""
     name = request.name()
-    if request.fault is not None:
-        raise MedleyError(request.fault)
+    request.refuse_faults()
     if not request.images():
         raise MedleyError("a study needs at least one image file")
     films: list[ReadFilm] = []

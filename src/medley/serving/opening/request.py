@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from medley.core.errors import MedleyError
 from medley.core.records import SEQUENCES, VIEWS
 
 
@@ -27,6 +28,17 @@ class Request:
 
     def images(self) -> list[tuple[str | None, Path]]:
         """(view, file) of each image, in order; the view is None where it was not said."""
+        return [self._image(one) for one in self._given()]
+
+    def refuse_faults(self) -> None:
+        """Raises MedleyError where nothing that is read could answer this request."""
+        if self.fault is not None:
+            raise MedleyError(self.fault)
+        for one in self._given():
+            if one.endswith("=") and one[:-1] in (*VIEWS, *SEQUENCES):
+                raise MedleyError(f"{one} names no file: write {one}FILE")
+
+    def _given(self) -> list[str]:
         given: Sequence[str | Path]
         if not isinstance(self.study, str | Path):
             given = self.study
@@ -34,7 +46,7 @@ class Request:
             given = [self.study]
         else:
             given = [part for part in str(self.study).split("+") if part]
-        return [self._image(str(one)) for one in given]
+        return [str(one) for one in given]
 
     def _image(self, text: str) -> tuple[str | None, Path]:
         view, said, file = text.partition("=")

@@ -26,8 +26,7 @@ def open_volume(request: Request, reads: VolumeInput) -> Opened:
     Raises MedleyError where a sequence lacks, or a file cannot be read.
     """
     name = request.name()
-    if request.fault is not None:
-        raise MedleyError(request.fault)
+    request.refuse_faults()
     files, remarks = _files(request, reads.sequences)
     volume, record = prepare_volume(files, reads.grid)
     display, _ = prepare_volume(files, VolumeGrid(_DISPLAY_SHAPE, reads.grid.fov_mm), check=False)
