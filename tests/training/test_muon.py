@@ -57,7 +57,7 @@ def test_kernels_learn_as_the_matrix_of_their_outputs():
 def test_a_direction_keeps_its_singular_vectors_and_loses_their_lengths(shape):
     matrix = torch.randn(shape, generator=torch.Generator().manual_seed(3))
     left, _, right = torch.linalg.svd(matrix, full_matrices=False)
-    in_its_axes = left.T @ orthogonal(matrix).float() @ right.T
+    in_its_axes = left.T @ orthogonal(matrix[None])[0].float() @ right.T
     assert torch.allclose(in_its_axes.diagonal(), torch.ones(min(shape)), atol=0.35)
     assert (in_its_axes - in_its_axes.diagonal().diag()).abs().max() < 0.1
 

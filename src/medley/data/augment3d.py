@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -119,14 +120,27 @@ def _stepped(images_CDHW: np.ndarray, steps: np.ndarray) -> np.ndarray:
 
 
 def _regraded(augmentation: Augmentation3d, voxels_SDHW: np.ndarray) -> np.ndarray:
-    """Gamma, bias field and noise inside the brain; its darkest grey is 1, since 0 is what lies outside."""
+    """Gamma, bias field and noise inside the brain, a third of the grid; its darkest grey is 1: 0 is what lies
+    outside."""
+    greys = voxels_SDHW.reshape(-1)
+    inside = np.flatnonzero(greys)
     curve = ((np.arange(256, dtype=np.float32) - 1) / 254).clip(0, 1) ** augmentation.gamma
-    grey = curve[voxels_SDHW]
+    grey = curve[greys[inside]]
     rng = generator("volume noise", augmentation.noise_key)
     if augmentation.bias > 0:
-        knots = torch.from_numpy(rng.uniform(-1, 1, (1, 1) + (_BIAS_KNOTS,) * 3).astype(np.float32))
-        field_DHW = F.interpolate(knots, size=voxels_SDHW.shape[1:], mode="trilinear")[0, 0].numpy()
-        grey *= 1 + augmentation.bias * field_DHW
+        field = _smooth_field(rng, voxels_SDHW.shape[1:]).reshape(-1)
+        grey *= 1 + augmentation.bias * field[inside % len(field)]
     if augmentation.noise > 0:
-        grey += augmentation.noise * rng.standard_normal(grey.shape, dtype=np.float32)
-    return np.where(voxels_SDHW > 0, np.rint(1 + 254 * grey.clip(0, 1)), 0).astype(np.uint8)
+        grey += augmentation.noise * rng.standard_normal(len(inside), dtype=np.float32)
+    regraded = np.zeros_like(greys)
+    regraded[inside] = np.rint(1 + 254 * grey.clip(0, 1))
+    return regraded.reshape(voxels_SDHW.shape)
+
+
+def _smooth_field(rng: np.random.Generator, shape: Sequence[int]) -> np.ndarray:
+    """[D, H, W] between -1 and 1: linear between a few drawn knots."""
+    knots = rng.uniform(-1, 1, (_BIAS_KNOTS,) * 3).astype(np.float32)
+    depth, height, width = (
+        F.interpolate(torch.eye(_BIAS_KNOTS)[None], size, mode="linear")[0].numpy() for size in shape
+    )
+    return height.T @ np.tensordot(depth, knots, (0, 0)) @ width

@@ -51,6 +51,9 @@ def stack_shares(studies: Sequence[Study], names: Sequence[str], grid: tuple[int
 
 def densest(mask_DHW: torch.Tensor, grid: tuple[int, int, int]) -> torch.Tensor:
     """The largest share in each cell of a grid, of a uint8 mask in 255ths."""
+    if not any(size % cells for size, cells in zip(mask_DHW.shape, grid, strict=True)):
+        (depth, height, width), (d, h, w) = mask_DHW.shape, grid
+        return mask_DHW.reshape(d, depth // d, h, height // h, w, width // w).amax(1).amax(2).amax(3).float() / 255
     return nn.functional.adaptive_max_pool3d(mask_DHW[None].float(), grid)[0] / 255
 
 

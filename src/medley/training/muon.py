@@ -11,6 +11,7 @@ alone: here the kernels [out, in, h, w] of a convolution are read as a matrix [o
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable
 from typing import Any
 
@@ -46,10 +47,15 @@ class MuonAdamW(torch.optim.Optimizer):
         return loss
 
     def _step_muon(self, group: dict[str, Any]) -> None:
+        """Matrices of one shape at once: of small ones it is the number of products that takes time."""
+        alike = defaultdict[Any, list[torch.Tensor]](list)
         for parameter in group["params"]:
             if parameter.grad is not None:
-                direction_RC = orthogonal(self._ahead(parameter, parameter.grad).flatten(1))
-                rate = group["lr"] * 0.2 * max(direction_RC.shape) ** 0.5
+                alike[parameter.flatten(1).shape, parameter.device, parameter.dtype].append(parameter)
+        for (shape, *_), parameters in alike.items():
+            ahead_NRC = torch.stack([self._ahead(one, one.grad).flatten(1) for one in parameters])
+            rate = group["lr"] * 0.2 * max(shape) ** 0.5
+            for parameter, direction_RC in zip(parameters, orthogonal(ahead_NRC), strict=True):
                 parameter.mul_(1 - group["lr"] * group["weight_decay"])
                 parameter.sub_(direction_RC.reshape(parameter.shape).to(parameter.dtype), alpha=rate)
 
@@ -62,13 +68,13 @@ class MuonAdamW(torch.optim.Optimizer):
         return gradient.lerp(state["momentum"], _MOMENTUM)
 
 
-def orthogonal(matrix_RC: torch.Tensor) -> torch.Tensor:
-    """The matrix with its singular vectors and singular values near 1 (0.7 to 1.2), by the iteration of Newton and
+def orthogonal(matrices_NRC: torch.Tensor) -> torch.Tensor:
+    """N matrices with their singular vectors and singular values near 1 (0.7 to 1.2), by the iteration of Newton and
     Schulz in bfloat16."""
-    is_tall = len(matrix_RC) > matrix_RC.shape[1]
-    wide = (matrix_RC.T if is_tall else matrix_RC).bfloat16()
-    wide = wide / wide.norm().clamp(min=1e-7)
+    is_tall = matrices_NRC.shape[1] > matrices_NRC.shape[2]
+    wide = (matrices_NRC.mT if is_tall else matrices_NRC).bfloat16()
+    wide = wide / wide.norm(dim=(1, 2), keepdim=True).clamp(min=1e-7)
     for _ in range(_ROUNDS):
-        square = wide @ wide.T
-        wide = torch.addmm(wide, torch.addmm(square, square, square, beta=_B, alpha=_C), wide, beta=_A)
-    return wide.T if is_tall else wide
+        square = wide @ wide.mT
+        wide = torch.baddbmm(wide, torch.baddbmm(square, square, square, beta=_B, alpha=_C), wide, beta=_A)
+    return wide.mT if is_tall else wide
