@@ -48,14 +48,15 @@ class MuonAdamW(torch.optim.Optimizer):
 
     def _step_muon(self, group: dict[str, Any]) -> None:
         """Matrices of one shape at once: of small ones it is the number of products that takes time."""
-        alike = defaultdict[Any, list[torch.Tensor]](list)
+        alike = defaultdict[Any, list[tuple[torch.Tensor, torch.Tensor]]](list)
         for parameter in group["params"]:
             if parameter.grad is not None:
-                alike[parameter.flatten(1).shape, parameter.device, parameter.dtype].append(parameter)
-        for (shape, *_), parameters in alike.items():
-            ahead_NRC = torch.stack([self._ahead(one, one.grad).flatten(1) for one in parameters])
+                ahead_RC = self._ahead(parameter, parameter.grad).flatten(1)
+                alike[ahead_RC.shape, ahead_RC.device, ahead_RC.dtype].append((parameter, ahead_RC))
+        for (shape, *_), several in alike.items():
+            directions_NRC = orthogonal(torch.stack([ahead_RC for _, ahead_RC in several]))
             rate = group["lr"] * 0.2 * max(shape) ** 0.5
-            for parameter, direction_RC in zip(parameters, orthogonal(ahead_NRC), strict=True):
+            for (parameter, _), direction_RC in zip(several, directions_NRC, strict=True):
                 parameter.mul_(1 - group["lr"] * group["weight_decay"])
                 parameter.sub_(direction_RC.reshape(parameter.shape).to(parameter.dtype), alpha=rate)
 
