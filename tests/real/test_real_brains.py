@@ -52,7 +52,8 @@ def test_every_volume_goes_through_and_is_taken_for_a_brain(brains):
         assert 900 < record.brain_ml < 1800, path
         assert record.outside_fov < 0.005, path
         assert record.outline > 0.45, path
-        assert record.tissue > 0.04, path
+        assert record.tissue > 0.03, path
+        assert record.symmetry > 0.3, path
         assert record.looks == "", path
         assert not any("look" in said for said in record.warnings), path
         back = to_source(volume.voxels[0], volume)

@@ -8,10 +8,10 @@ from brain_data import turned
 
 from medley.core.errors import UnreadableImage
 from medley.core.seeds import generator
-from medley.data.preprocess.volume.align import correlation_ratio
 from medley.data.preprocess.volume.foreground import stripped_brain
 from medley.data.preprocess.volume.grid import TINY_GRID
 from medley.data.preprocess.volume.raw import RawVolume
+from medley.data.preprocess.volume.tissue import correlation_ratio
 from medley.data.preprocess.volume.volume import prepare_volume
 
 
@@ -29,18 +29,32 @@ def test_a_brain_is_like_the_template_in_any_contrast(bare, save, kind):
     _, record = prepare_volume({"t1": save("a.nii.gz", values, bare.affine)}, TINY_GRID)
     assert record.tissue > 0.15
     assert record.outline > 0.6
+    assert record.symmetry > 0.8
     assert record.warnings == ()
 
 
-def test_noise_in_the_form_of_a_brain_is_warned_of_and_in_the_form_of_an_egg_refused(bare, save):
-    noise = generator("noise").normal(500, 100, bare.values.shape)
-    _, record = prepare_volume({"t1": save("a.nii.gz", np.where(bare.brain, noise, 0), bare.affine)}, TINY_GRID)
-    assert record.tissue < 0.02
-    assert any("does not look much like a brain" in said for said in record.warnings)
+@pytest.mark.parametrize("grain", [0, 2])  # voxels of 4 mm
+def test_noise_in_the_form_of_a_brain_or_of_an_egg_of_its_size_is_refused(bare, save, grain):
+    from scipy.ndimage import gaussian_filter
+
+    noise = gaussian_filter(generator("noise").normal(0, 1, bare.values.shape), grain)
+    noise = 500 + 100 * noise / noise.std()
     x, y, z = np.indices(noise.shape) - np.array(noise.shape).reshape(3, 1, 1, 1) / 2
-    egg = (x / 13) ** 2 + (y / 13) ** 2 + (z / 22) ** 2 < 1
-    with pytest.raises(UnreadableImage, match="is no brain that can be recognised"):
-        prepare_volume({"t1": save("b.nii.gz", np.where(egg, noise, 0), bare.affine)}, TINY_GRID)
+    egg = (x / 16) ** 2 + (y / 20) ** 2 + (z / 15) ** 2 < 1
+    for name, form in (("a.nii.gz", bare.brain), ("b.nii.gz", egg)):
+        with pytest.raises(UnreadableImage, match="is no brain that can be recognised"):
+            prepare_volume({"t1": save(name, np.where(form, noise, 0), bare.affine)}, TINY_GRID)
+
+
+def test_shading_and_one_sided_lesions_alone_leave_a_brain_a_brain(bare, save):
+    """A coil's shading by a factor of four across the head, and a bright ball of 180 ml on one side."""
+    x, y, z = np.indices(bare.values.shape) - np.argwhere(bare.brain).mean(0).reshape(3, 1, 1, 1)
+    shaded = bare.values * 2.0 ** (x / 20)
+    ill = np.where((x - 9) ** 2 + y**2 + (z - 4) ** 2 < 49, 1200, bare.values)
+    for name, values in (("a.nii.gz", shaded), ("b.nii.gz", np.where(bare.brain, ill, 0))):
+        _, record = prepare_volume({"t1": save(name, values, bare.affine)}, TINY_GRID)
+        assert record.symmetry > 0.15, name
+        assert record.warnings == (), name
 
 
 def test_a_bone_is_refused(save):

@@ -48,15 +48,13 @@ class MaskFacts:
 
 @dataclass(frozen=True)
 class StudyFacts:
-    """`skull` is "stripped", "given" (a mask file) or "on"; `outline` and `tissue` are likenesses to the template."""
+    """`skull` is "stripped", "given" (a mask file) or "on"."""
 
     skull: str = ""
     together: tuple[str, ...] = ()  # warnings: sequences that hardly lie in one space
     apart: str = ""  # why they do not
     unlike: tuple[str, ...] = ()  # warnings: hardly a brain, or another way up
     no_brain: str = ""  # why it is none
-    outline: float | None = None
-    tissue: float | None = None
     mask: MaskFacts | None = None
 
 
@@ -91,8 +89,7 @@ def _laid_on(
         raise UnreadableImage(f"{reference.path}: its brain mask lies elsewhere in space; was it made from this file?")
     fit = fit_template(values, affine, inside)
     if check:
-        likeness = judge(reference.path, reference.affine, fit)
-        facts = replace(facts, unlike=likeness.warnings, outline=likeness.outline, tissue=likeness.tissue)
+        facts = replace(facts, unlike=judge(reference.path, reference.affine, fit).warnings)
     return brain or fg.brain_by_template(reference, fit), facts
 
 

@@ -3,8 +3,7 @@
 The template that nilearn brings (ICBM 2009a symmetric, T1, 1 mm, without skull) is laid on so that its brain, and a
 shell of 8 mm around it, explain the mask as well as they can. The measure is the correlation ratio, eta² = 1 - variance
 within classes / variance (Roche et al. 1998). What lies inside, a tumour above all, does not pull it; and it is the
-same for every contrast. What lies inside is asked afterwards: how well do twelve grades of the template's intensity
-explain the volume's? That asks for no linear relation, so it serves T1, T2, PD and FLAIR alike.
+same for every contrast. What lies inside is asked afterwards (`tissue.py`).
 
 This is for judging (is it a brain? the right way up?) and for a first mask, at 4 mm; it is no registration to measure
 by."""
@@ -20,12 +19,12 @@ import numpy as np
 
 from medley.data.preprocess.volume.grid import resample
 from medley.data.preprocess.volume.orient import rotations
+from medley.data.preprocess.volume.tissue import Tissue, correlation_ratio
 
 COARSE_MM = 4.0
 _SHELL_MM = 8
 _MOST_POINTS = 15_000
-_CLASSES = 12  # of the brain's intensity; the next is the shell
-_TISSUE = (0.5, 1.7)  # of the brain's median: darker or brighter is fluid, fat, or a lesion
+_CLASSES = 12  # grades of the intensity of its brain; the next is the shell
 _UNITS = np.array([10, 10, 10, 0.17, 0.17, 0.17, 0.1, 0.1, 0.1])  # of the search: mm, radians, log scale
 _PRIOR = 0.005  # what a unit costs, squared: heads differ in size, but little in proportion
 _RIVALS, _BEHIND = 4, 0.1  # of the 23 other ways up, so many are looked at closely, if they begin no farther behind
@@ -54,14 +53,15 @@ class Fit:
     """How the template lies on a volume.
 
     `to_subject` leads from MNI mm to the volume's world mm. `outline` is eta² of the mask, less what a stretched
-    template costs; `tissue` is that of the volume by the brain's grades, in means over 8 mm: whether its tissues lie
-    where a brain has them. `turned` is the rotation of the world, of the 24, under which a brain fits best,
+    template costs; `tissue` and `symmetry` say whether the volume has its tissues where a brain has them, and on both
+    sides alike (`tissue.py`). `turned` is the rotation of the world, of the 24, under which a brain fits best,
     `turned_outline` how well, and `gain` by how much better than as it lies; the identity and 0 where that is best.
     """
 
     to_subject: np.ndarray
     outline: float
     tissue: float
+    symmetry: float
     turned: np.ndarray
     turned_outline: float
     gain: float
@@ -125,7 +125,8 @@ def coarse(values: np.ndarray, affine: np.ndarray, mm: float = COARSE_MM) -> tup
 def fit_template(values: np.ndarray, affine: np.ndarray, brain: np.ndarray) -> Fit:
     """Lay the template on a coarse volume (of `coarse`) by its brain mask, which may be rough."""
     lying = np.argwhere(brain) @ affine[:3, :3].T + affine[:3, 3]
-    tissue, mask = _Tissue(values, affine, brain), brain.astype(np.float32)
+    mask, inner = brain.astype(np.float32), _template(8)
+    tissue = Tissue(values, affine, brain, inner.points_P3[inner.inside_P], inner.classes_P[inner.inside_P])
     begun = []
     for turn in rotations():
         search = _Search(mask, affine, _template(8), turn, lying)
@@ -143,7 +144,8 @@ def fit_template(values: np.ndarray, affine: np.ndarray, brain: np.ndarray) -> F
             best, turned_outline, gain = rival.turn, laid, score - mine
     last = _Search(mask, affine, _template(4), as_it_lies.turn, lying)
     outline, place = last.best(9, 2, place)
-    return Fit(last.matrix(place), outline, tissue.score(last.matrix(place)), best, turned_outline, float(gain))
+    to = last.matrix(place)
+    return Fit(to, outline, tissue.score(to), tissue.symmetry(to), best, turned_outline, float(gain))
 
 
 def outline_fit(brain: np.ndarray, affine: np.ndarray) -> np.ndarray:
@@ -152,54 +154,6 @@ def outline_fit(brain: np.ndarray, affine: np.ndarray) -> np.ndarray:
     lying = np.argwhere(values > 0.5) @ at[:3, :3].T + at[:3, 3]
     search = _Search(values, at, _template(8), rotations()[0], lying)
     return search.matrix(search.best(9, 4)[1])
-
-
-class _Tissue:
-    """How well the grades of the template's brain explain a volume's, in means over 8 mm, so that the single sulcus
-    does not matter; of tissue alone, from half to 1.7 times the brain's median, so that neither fluid nor most lesions
-    do."""
-
-    def __init__(self, values: np.ndarray, affine: np.ndarray, brain: np.ndarray):
-        from scipy.ndimage import uniform_filter
-
-        above = values - min(0.0, float(values.min()))
-        usual = float(np.median(above[brain]))
-        tissue = brain & (above > _TISSUE[0] * usual) & (above < _TISSUE[1] * usual)
-        tissue = tissue if tissue.any() else brain
-        share = uniform_filter(tissue.astype(np.float32), 3)
-        self._total, self._share = uniform_filter(_ranked(values, tissue), 3), share
-        self._to_index = np.linalg.inv(affine)
-        template = _template(8)
-        self._points, self._classes = template.points_P3[template.inside_P], template.classes_P[template.inside_P]
-
-    def score(self, to_subject: np.ndarray) -> float:
-        from scipy.ndimage import map_coordinates
-
-        to = self._to_index @ to_subject
-        at = to[:3, :3] @ self._points.T + to[:3, 3:]
-        share_P = map_coordinates(self._share, at, order=1, mode="constant", cval=0.0)
-        total_P = map_coordinates(self._total, at, order=1, mode="constant", cval=0.0)
-        seen_P = share_P > 0.2
-        if seen_P.mean() < 0.5:
-            return 0.0  # half of the template's brain would lie elsewhere
-        return correlation_ratio(self._classes[seen_P], total_P[seen_P] / share_P[seen_P])
-
-
-def _ranked(values: np.ndarray, foreground: np.ndarray) -> np.ndarray:
-    """Ranks within the foreground, in (0, 1], and 0 outside: a few bright voxels (fluid on T2, fat on T1) no longer
-    hold most of the variance."""
-    cuts = np.quantile(values[foreground], np.linspace(0, 1, 129)[1:])
-    return np.where(foreground, (1 + np.searchsorted(cuts, values)).clip(1, 128) / 128, 0).astype(np.float32)
-
-
-def correlation_ratio(classes: np.ndarray, values: np.ndarray) -> float:
-    """eta²: the share of the variance of the values that their classes explain; 0 where there is none."""
-    total = float(((values - values.mean()) ** 2).sum())
-    if total <= 0:
-        return 0.0
-    count = np.bincount(classes)
-    mean = np.bincount(classes, values) / np.maximum(count, 1)
-    return float((count * (mean - values.mean()) ** 2).sum() / total)
 
 
 class _Search:

@@ -40,6 +40,7 @@ class BrainRow:
     brain_ml: str = ""
     outline: str = ""
     tissue: str = ""
+    symmetry: str = ""
     looks: str = ""
     outside_fov: str = ""
     axes: str = ""
@@ -150,6 +151,7 @@ def _row(study: BrainStudy, record: VolumeRecord) -> BrainRow:
         brain_ml=said(record.brain_ml),
         outline=said(record.outline),
         tissue=said(record.tissue),
+        symmetry=said(record.symmetry),
         looks=record.looks,
         outside_fov=said(record.outside_fov),
         axes=" ".join(one.axes for one in record.sequences),

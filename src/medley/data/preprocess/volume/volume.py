@@ -62,6 +62,7 @@ class VolumeRecord:
     n4: str = ""  # the package that did it
     outline: float | None = None  # likeness to the template; None where it was not asked
     tissue: float | None = None
+    symmetry: float | None = None
     looks: str = ""  # axis codes under which it looks like a brain, where not its own
     outside_fov: float = 0.0  # share of the brain mask
     warnings: tuple[str, ...] = ()
@@ -128,6 +129,7 @@ def prepare_volume(
         brain_ml=round(brain.millilitres, 1),
         n4=n4_tool() if n4 else "",
         tissue=round(likeness.tissue, 4) if likeness else None,
+        symmetry=round(likeness.symmetry, 4) if likeness else None,
         outline=round(likeness.outline, 4) if likeness else None,
         looks=likeness.looks if likeness else "",
         outside_fov=round(outside, 4),
