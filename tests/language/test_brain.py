@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import time
 
 import pytest
 
 from medley.core.labels import BRAIN_COMPONENTS, BRAIN_LOBES
 from medley.language import brain_words
-from medley.language.brain import BrainReading, read_brain
+from medley.language.brain import BrainReading, in_short, read_brain
 
 L, R = "left", "right"
 P, A, U = "present", "absent", "uncertain"
@@ -222,3 +223,20 @@ def test_time_grows_with_length_not_with_its_square() -> None:
         start = time.process_time()
         read_brain(words * (60_000 // len(words)))
         assert time.process_time() - start < 5, words
+
+
+@pytest.mark.parametrize(
+    ("text", "short"),
+    [
+        ("Normal brain parenchyma. No focal lesion.", "a healthy brain; no lesion"),
+        (
+            "Lesion in the left frontal and parietal lobes with edema. No midline shift.",
+            "left frontal, left parietal; lesion, edema; no midline shift",
+        ),
+        ("Possible necrosis on the right.", "right; perhaps necrosis"),
+        ("Lorem ipsum.", "nothing that could be read"),
+    ],
+)
+def test_a_reading_in_short_and_as_json(text, short):
+    said = read_brain(text).as_json()
+    assert in_short(json.loads(json.dumps(said))) == short

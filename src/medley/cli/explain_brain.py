@@ -50,8 +50,8 @@ def _lesion(predictor: Predictor, known: KnownCase | None) -> np.ndarray | None:
     assert isinstance(predictor.reads, VolumeInput)
     files = {image.view: known.folder / image.path for image in known.case.images}
     wanted = {name: files[name] for name in predictor.reads.sequences if name in files}
-    segmentation = known.folder / known.case.truth["segmentation"]
-    return load_volume(wanted, predictor.reads.grid, segmentation=segmentation, check=False).regions["lesion"]
+    beside = {of: known.folder / known.case.truth[of] for of in ("segmentation", "mask") if known.case.truth.get(of)}
+    return load_volume(wanted, predictor.reads.grid, **beside, check=False).regions["lesion"]
 
 
 def _save(one: VolumeExplanation, out: Path, name: str, figure: Any) -> dict[str, str]:

@@ -21,7 +21,9 @@ def predict(
         list[str] | None,
         typer.Argument(
             help="Image files; views of one study are joined by +, as in pa.png+lat.png. Where a file does not say its "
-            "view and you know it: PA=pa.png+LATERAL=lat.png (PA, AP, LATERAL)."
+            "view and you know it: PA=pa.png+LATERAL=lat.png (PA, AP, LATERAL). Of a volume, for each sequence a NIfTI "
+            "file or the folder of a DICOM series, as in flair=a.nii.gz+mask=brain.nii.gz; of another folder, all "
+            "studies below it."
         ),
     ] = None,
     text: Annotated[str | None, typer.Option(help="The clinical note, the same for every STUDY given.")] = None,
@@ -51,6 +53,7 @@ def predict(
     from medley.cli.progress import console
     from medley.core.counts import counted
     from medley.core.errors import MedleyError
+    from medley.language.brain import in_short
     from medley.serving.predictor import load
     from medley.serving.schemas import Skipped
 
@@ -60,6 +63,7 @@ def predict(
     if out is not None:
         check_out(out)
     predictor = load(run, unfinished=unfinished)
+    requests = predictor.one_a_study(requests)
     skipped, warned = list[Skipped](), list[tuple[str, Sequence[str]]]()
     told = 0  # of the skipped; none is told before an answer, since alone they are the one error at the end
     without = 0  # answers to which a film is missing
@@ -79,6 +83,8 @@ def predict(
                     typer.echo(f"\n{item.prediction.case_id}\n{item.differential.text}")
                     for section, written in item.prediction.hypothesis.items():
                         typer.echo(f"\n{section.capitalize()}: {written}")
+                    if "structured" in item.prediction.extra:
+                        typer.echo(f"\nThe report says: {in_short(item.prediction.extra['structured'])}")
                     for flag in item.flags:
                         console.print(f"look again: {flag.sentence}", style="yellow")
                     for warning in item.warnings:

@@ -16,6 +16,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from itertools import pairwise
+from typing import Any
 
 from medley.core.labels import BRAIN_LOBES
 from medley.language import brain_words, negation
@@ -69,6 +70,26 @@ class BrainReading:
     def says_anything(self) -> bool:
         """Whether anything could be read."""
         return bool(self.findings or self.lobes or self.side or self.says_normal)
+
+    def as_json(self) -> dict[str, Any]:
+        """What an answer tells beside its text: healthy, lesion, side, lobes, pairs of side and lobe, and the polarity
+        of every finding that is named."""
+        told = {"healthy": self.says_healthy, "lesion": self.says_lesion, "side": self.side}
+        pairs = [list(pair) for pair in self.side_lobe]
+        return {**told, "lobes": list(self.lobes), "side_lobe": pairs, "findings": dict(self.findings)}
+
+
+def in_short(said: Mapping[str, Any]) -> str:
+    """A reading's JSON in a line: what is there and where, what perhaps, what is denied."""
+    of = {polarity: [name for name, is_so in said["findings"].items() if is_so == polarity] for polarity in _STRENGTH}
+    sided = {lobe for _, lobe in said["side_lobe"]}
+    where = [" ".join(pair) for pair in said["side_lobe"]] + [lobe for lobe in said["lobes"] if lobe not in sided]
+    parts = ["a healthy brain"] if said["healthy"] else []
+    parts += [", ".join(where)] if where else [said["side"]] if said["side"] else []
+    parts += [", ".join(of[PRESENT])] if of[PRESENT] else []
+    parts += [f"perhaps {', '.join(of[PERHAPS])}"] if of[PERHAPS] else []
+    parts += [f"no {', '.join(of[ABSENT])}"] if of[ABSENT] else []
+    return "; ".join(parts) or "nothing that could be read"
 
 
 def read_brain(text: str) -> BrainReading:

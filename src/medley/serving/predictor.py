@@ -19,11 +19,13 @@ from medley.core.records import Evidence, FilmInput, Prediction, Study
 from medley.data.source import batches
 from medley.evaluation.fitted.calibration import Calibration
 from medley.evaluation.fitted.thresholds import Thresholds
+from medley.language.brain import read_brain
+from medley.language.labeler import join_sections
 from medley.serving.answer import make_answer, views_warnings
 from medley.serving.opening.films import open_films
 from medley.serving.opening.opened import Opened
 from medley.serving.opening.request import Request
-from medley.serving.opening.volumes import open_volume
+from medley.serving.opening.volumes import open_volume, studies_below
 from medley.serving.run_folder import NO_THRESHOLDS, open_run
 from medley.serving.schemas import Answer, Skipped
 from medley.training.data import aggregate
@@ -103,6 +105,12 @@ class Predictor:
             for one in opened:
                 yield next(answers) if isinstance(one, Opened) else one
 
+    def one_a_study(self, requests: Sequence[Request]) -> list[Request]:
+        """The requests; of a model of volumes, a folder that holds studies becomes one request for each."""
+        if isinstance(self.reads, FilmInput):
+            return list(requests)
+        return [study for one in requests for study in studies_below(one, alone=len(requests) == 1)]
+
     def read(self, request: Request) -> Opened:
         """What is read of a request: the studies that the model answers, and what there is to look at.
 
@@ -146,6 +154,8 @@ class Predictor:
             remarks.append(f"this model reads no notes: the answer is of the {opened.noun}s alone")
         elif opened.note and (cut := self.processor.cut_words(opened.note)):
             remarks.append(f"the note is long: its last {cut} tokens were not read")
+        if self.recipe.model.get("tell_patient"):
+            remarks.append("this model learned from age and sex as well, where they were known; here they are not told")
         if self.writes and not whole.hypothesis:
             remarks.append("the model wrote nothing of this study: there is no report, which is not a normal one")
         if self.thresholds is None and self.labels:
@@ -172,14 +182,13 @@ class Predictor:
         if self.family.write is None:
             return found
         reports = self.family.write(self.model, self.processor, output)
-        return [
-            replace(
-                prediction,
-                hypothesis=report.sections,
-                extra={**prediction.extra, "sentence_confidence": {k: list(v) for k, v in report.confidence.items()}},
-            )
-            for prediction, report in zip(found, reports, strict=True)
-        ]
+        written = []
+        for prediction, report in zip(found, reports, strict=True):
+            extra = {"sentence_confidence": {k: list(v) for k, v in report.confidence.items()}}
+            if self.family.task == "brain_report":
+                extra["structured"] = read_brain(join_sections(report.sections)).as_json()
+            written.append(replace(prediction, hypothesis=report.sections, extra={**prediction.extra, **extra}))
+        return written
 
 
 def load(run: str | Path, device: str | None = None, unfinished: bool = False) -> Predictor:

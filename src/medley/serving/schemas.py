@@ -90,9 +90,11 @@ class Answer:
         }
 
     def _report(self) -> dict[str, Any]:
-        """What was written, how sure the model was of each sentence, and where the findings say something else."""
+        """What was written, of a brain what it says in fields and the places seen beside it, how sure the model was of
+        each sentence, and where the findings say something else."""
         return {
             "report": dict(self.prediction.hypothesis),
+            **{name: self.prediction.extra[name] for name in ("structured", "places") if name in self.prediction.extra},
             "sentence_confidence": self.prediction.extra.get("sentence_confidence", {}),
             "consistency": [flag.as_json() for flag in self.flags],
         }

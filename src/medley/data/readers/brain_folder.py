@@ -9,9 +9,8 @@ from typing import Any
 from medley.core.errors import MedleyError, UnreadableImage, choose, nearest
 from medley.core.labels import BRAIN_LABELS, BRAIN_SIDES
 from medley.core.records import SEQUENCES, Case, ImageRef
+from medley.data.preprocess.volume.find import sequence_told
 from medley.data.preprocess.volume.nifti import stem
-from medley.data.preprocess.volume.sequences import UNKNOWN, sequence_of
-from medley.data.preprocess.volume.series import is_series, series_said
 from medley.data.readers.lesions import labels_of, plain_report, reading, truth_of_segmentation
 from medley.data.readers.reading import Reading, Remarks, header_of, read_rows, require_table, root_of
 from medley.data.readers.studies import age_of, label_of, sex_of
@@ -27,6 +26,7 @@ Columns are found by name, or named by --map WHAT=COLUMN (repeat it):
   case_id           case_id, study_id, id; else as much of the first path as tells it from the others
   patient_id        patient_id, patient, subject; without it each study counts as its own patient
   segmentation      BraTS labels (1 core, 2 oedema, 3 or 4 enhancing), or 0 and 1; side, lobes, parts follow from it
+  mask              mask, brain_mask: which voxels are brain, where the skull is on
   report            report, text: written from the images; never model input
   healthy           1 or 0     sides   left, right or bilateral, where there is no segmentation     grade   any word
   sex age_years(age)
@@ -46,6 +46,7 @@ _USUAL = {
     "case_id": ("case_id", "study_id", "id"),
     "patient_id": ("patient_id", "patientid", "patient", "subject", "subject_id"),
     "segmentation": ("segmentation", "seg"),
+    "mask": ("mask", "brain_mask"),
     "report": ("report", "text"),
     "healthy": ("healthy",),
     "sides": ("sides", "side"),
@@ -143,7 +144,7 @@ def _images(root: Path, values: Mapping[str, str], where: str, remarks: Remarks)
     named = {name: root / values[name] for name in SEQUENCES if name in values}
     if not named and "path" in values:
         path = root / values["path"]
-        sequence = values.get("sequence", "").lower() or _told(path)
+        sequence = values.get("sequence", "").lower() or sequence_told(path)
         if sequence not in SEQUENCES:
             known = ", ".join(SEQUENCES)
             remarks.leave_out(f"no sequence is told (a column sequence of {known} would)", f"{path} in {where}")
@@ -156,15 +157,6 @@ def _images(root: Path, values: Mapping[str, str], where: str, remarks: Remarks)
             remarks.leave_out("image not on disk, or of 0 bytes", f"{path} in {where}")
             del named[name]
     return named
-
-
-def _told(path: Path) -> str:
-    if not path.is_dir():
-        return sequence_of(stem(path))
-    try:
-        return sequence_of(series_said(path)) if is_series(path) else UNKNOWN
-    except UnreadableImage:
-        return UNKNOWN
 
 
 def _own_id(root: Path, path: Path) -> str:
@@ -186,6 +178,12 @@ def _truth(
     elif values.get("sides") and not truth.get("healthy"):
         truth["sides"] = choose(values["sides"].lower(), {side: side for side in BRAIN_SIDES}, f"side in {where}:")
         truth.setdefault("healthy", False)
+    if "mask" in values:
+        mask = root / values["mask"]
+        if mask.is_file():
+            truth["mask"] = str(mask.resolve())
+        else:
+            remarks.count("brain mask not on disk: the brain is found without it", f"{mask} in {where}", "study")
     if values.get("grade"):
         truth["grade"] = values["grade"]
     if values.get("split"):

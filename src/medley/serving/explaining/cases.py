@@ -10,6 +10,7 @@ from medley.core.errors import MedleyError
 from medley.core.records import Case
 from medley.data.cases import read_cases
 from medley.data.notes import make_notes, read_notes
+from medley.serving.opening.request import MASK
 from medley.serving.predictor import Predictor, Request
 
 
@@ -37,8 +38,13 @@ def case_requests(
         told = dict(read_notes(notes.file).notes)
     return [
         (
-            Request([f"{one.view}={one.path}" for one in case.images], text or told.get(case.case_id), case.case_id),
+            Request(_files(case, table.parent), text or told.get(case.case_id), case.case_id),
             KnownCase(case, table.parent),
         )
         for case in cases
     ]
+
+
+def _files(case: Case, folder: Path) -> list[str]:
+    files = [f"{one.view}={one.path}" for one in case.images]
+    return files + ([f"{MASK}={folder / case.truth[MASK]}"] if case.truth.get(MASK) else [])

@@ -9,6 +9,9 @@ from pathlib import Path
 from medley.core.errors import MedleyError
 from medley.core.records import SEQUENCES, VIEWS
 
+MASK = "mask"  # of the brain
+_SAID = (*VIEWS, *SEQUENCES, MASK)
+
 
 @dataclass(frozen=True)
 class Request:
@@ -16,8 +19,8 @@ class Request:
     note.
 
     An image is a file (a folder, of a DICOM series), or `VIEW=file` where the view or the sequence is known and the
-    file does not say it: `PA=a.png+LATERAL=b.png`, `flair=a.nii.gz+t1c=b.nii.gz`. Relative files are relative to
-    `folder`.
+    file does not say it: `PA=a.png+LATERAL=b.png`, `flair=a.nii.gz+t1c=b.nii.gz`; `mask=brain.nii.gz` says which
+    voxels of a volume are brain. Relative files are relative to `folder`.
     """
 
     study: str | Path | Sequence[str | Path]
@@ -35,7 +38,7 @@ class Request:
         if self.fault is not None:
             raise MedleyError(self.fault)
         for one in self._given():
-            if one.endswith("=") and one[:-1] in (*VIEWS, *SEQUENCES):
+            if one.endswith("=") and one[:-1] in _SAID:
                 raise MedleyError(f"{one} names no file: write {one}FILE")
 
     def _given(self) -> list[str]:
@@ -50,7 +53,7 @@ class Request:
 
     def _image(self, text: str) -> tuple[str | None, Path]:
         view, said, file = text.partition("=")
-        if said and view in (*VIEWS, *SEQUENCES):
+        if said and view in _SAID:
             return view, self.folder / file
         return None, self.folder / text
 

@@ -63,17 +63,22 @@ def _below(folder: Path, out: Path | str | None, passed: Counter[str]) -> Iterat
             yield from _of_folder(plain, folder.resolve().name, volumes, passed)
             passed["not a volume by its name"] += len(files) - len(volumes)
         elif is_series(here):
-            yield BrainStudy(plain or folder.resolve().name, ((_sequence_of_series(here), here),))
+            yield BrainStudy(plain or folder.resolve().name, ((sequence_told(here), here),))
         else:
             passed["not a volume by its name"] += len(files)
     passed += Counter()  # drops what counts 0
 
 
-def _sequence_of_series(folder: Path) -> str:
+def sequence_told(path: Path) -> str:
+    """Which sequence a source is, by a file's name, or by the header of a folder's series, or else that folder's name;
+    UNKNOWN where neither says."""
+    if not path.is_dir():
+        return sequence_of(stem(path))
     try:
-        return sequence_of(series_said(folder))
+        told = sequence_of(series_said(path)) if is_series(path) else UNKNOWN
     except UnreadableImage:
-        return UNKNOWN  # reading it will say what is wrong
+        told = UNKNOWN  # reading it will say what is wrong
+    return sequence_of(path.name) if told == UNKNOWN else told
 
 
 def _of_folder(plain: str, top: str, volumes: Sequence[Path], passed: Counter[str]) -> Iterator[BrainStudy]:
@@ -136,8 +141,7 @@ def _of_csv(table: Path) -> list[BrainStudy]:
         files = tuple((name, table.parent / row[name]) for name in named if row[name])
         if not files and path_column and row[path_column]:
             path = table.parent / row[path_column]
-            told = _sequence_of_series(path) if path.is_dir() else sequence_of(stem(path))
-            files = ((row.get("sequence", "").lower() or told, path),)
+            files = ((row.get("sequence", "").lower() or sequence_told(path), path),)
         if files:
             name = row[name_column] if name_column else stem(files[0][1])
             beside = {what: table.parent / row[what] for what in ("segmentation", "mask") if row.get(what)}

@@ -56,7 +56,7 @@ def read_nifti(path: Path | str, labels: bool = False) -> RawVolume:
         values = np.asarray(image.get_fdata(dtype=np.float32, caching="unchanged")).reshape(shape)
     except (OSError, EOFError, ValueError, zlib.error) as error:
         raise UnreadableImage(f"{path} is cut off: {error}; fetch it again") from error
-    return checked(RawVolume(path, values, affine, stem(path), warnings), labels)
+    return checked(RawVolume(path, values, affine, warnings), labels)
 
 
 def _open(path: Path) -> Any:

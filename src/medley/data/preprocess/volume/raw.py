@@ -18,15 +18,11 @@ _WHOLE_BRAIN_MM = 100  # a field of view below it along an axis cannot hold a br
 
 @dataclass(frozen=True)
 class RawVolume:
-    """Values float32 [X, Y, Z] in the order of the file; `affine` [4, 4] leads from an index to mm, RAS+ world space.
-
-    `said` is what the file says of its own sequence: its name, or the series description.
-    """
+    """Values float32 [X, Y, Z] in the order of the file; `affine` [4, 4] leads from an index to mm in RAS+ space."""
 
     path: Path
     values: np.ndarray
     affine: np.ndarray
-    said: str = ""
     warnings: tuple[str, ...] = ()
 
 
@@ -60,4 +56,4 @@ def checked(raw: RawVolume, labels: bool = False) -> RawVolume:
     if extent.min() >= _WHOLE_BRAIN_MM:
         return raw
     warning = f"covers only {extent.min():.0f} mm along one axis: a part of the brain is missing"
-    return RawVolume(path, raw.values, raw.affine, raw.said, (*raw.warnings, warning))
+    return RawVolume(path, raw.values, raw.affine, (*raw.warnings, warning))

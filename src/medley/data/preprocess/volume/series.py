@@ -55,7 +55,7 @@ def read_series(folder: Path | str) -> RawVolume:
     order, affine = _geometry(headers, folder)
     values = np.stack([_slice(headers[place][0]) for place in order], axis=2)
     remarks = (f"{counted(others, 'file')} of {folder.name} hold no image and were passed over",) if others else ()
-    return checked(RawVolume(folder, values, affine, _said(first), remarks))
+    return checked(RawVolume(folder, values, affine, remarks))
 
 
 def series_said(folder: Path) -> str:
