@@ -15,6 +15,7 @@ from medley.evaluation.scorecard import tables as scorecard_tables
 from medley.evaluation.scorecard import words as scorecard_words
 from medley.evaluation.scorecard.anatomy import anatomy_section
 from medley.evaluation.scorecard.card import Scorecard
+from medley.evaluation.scorecard.lime import lime_section
 from medley.evaluation.scorecard.looks import look_of
 from medley.evaluation.scorecard.missing import missing
 from medley.evaluation.scorecard.sentences import sentences_section
@@ -56,7 +57,8 @@ def scorecard_body(
     body += [page.heading("What it was tested on"), page.bullets(tested_on(card))]
     body += look.body(card, pictures)
     body += written_section(written)
-    body += [*_explanations(card, examples), *anatomy_section(card), *sentences_section(card)]
+    looked = lime_section(card, examples) or _explanations(card, examples)
+    body += [*looked, *anatomy_section(card), *sentences_section(card)]
     body.append(page.heading("Before you quote a number", anchor))
     body.append(page.bullets(card.warnings) if card.warnings else page.paragraph("Nothing to remark."))
     reasons = missing(card)

@@ -13,7 +13,7 @@ Shapes: B perturbed volumes, S sequences, D H W voxels, K tokens of the image, E
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,10 +23,11 @@ import torch
 from medley.core.errors import MedleyError, choose
 from medley.core.records import Study, Volume
 from medley.explain.volumes.baselines import baseline as hidden_as
+from medley.explain.volumes.curves import deletion_insertion
 from medley.explain.volumes.gradients import gradient_times_input
 from medley.explain.volumes.grounding import Grounded, ground_map, ground_supervoxels, lesion_mask
 from medley.explain.volumes.hiding import Score
-from medley.explain.volumes.lime import Explanation, explain_targets
+from medley.explain.volumes.lime import MOST, Explanation, explain_targets
 from medley.explain.volumes.occlusion import CUBE_MM, STRIDE_MM, cube_of, occlude
 from medley.explain.volumes.supervoxels import brain_of, spacing_of, supervoxels
 from medley.explain.volumes.targets import Target, score_of, target
@@ -45,8 +46,8 @@ _BATCH = 16
 
 @dataclass(frozen=True)
 class VolumeExplanation:
-    """One target by one method. `fit` is what LIME says of itself, `pieces_DHW` the supervoxels, `held` the map against
-    the lesion, where the lesion is known."""
+    """One target by one method. `fit` is what LIME says of itself, `pieces_DHW` the supervoxels, `curves` deletion and
+    insertion beside those of a random order, `held` the map against the lesion, where the lesion is known."""
 
     case_id: str
     report: str
@@ -57,6 +58,7 @@ class VolumeExplanation:
     volume: Volume
     fit: Explanation | None
     pieces_DHW: np.ndarray
+    curves: Mapping[str, float]
     held: Grounded | None
 
     def as_json(self) -> dict[str, Any]:
@@ -64,6 +66,7 @@ class VolumeExplanation:
         found: dict[str, Any] = {"case_id": self.case_id, "report": self.report, "target": self.target.name}
         found |= {"told": self.target.told, "method": self.method, "baseline": self.baseline}
         found |= {"lime": self.fit.as_json()} if self.fit else {}
+        found |= {"curves": dict(self.curves)}
         return found | ({"lesion": self.held.values, "chance": self.held.chance} if self.held else {})
 
 
@@ -77,15 +80,19 @@ def explain_brain(
     seed: int = 0,
     pieces: int | None = None,
     lesion_DHW: np.ndarray | None = None,
+    report: str | None = None,
+    most: int = MOST,
 ) -> list[VolumeExplanation]:
     """One explanation a target (see `explain.volumes.targets`); without targets, of the whole report and its side.
 
     `pieces` is about how many supervoxels there are. `lesion_DHW` (255ths, on the model's grid) is what the maps are
-    held against. Raises MedleyError for an unknown method, baseline or target, and where the model wrote nothing.
+    held against. `report` is explained in place of what the model writes, with at most `most` rows of LIME. Raises
+    MedleyError for an unknown method, baseline or target, and where the model wrote nothing.
     """
     choose(method, dict.fromkeys(METHODS), "method")
-    [prediction] = predictor.predictions([study])
-    report, case_id = prediction.hypothesis.get(_WORDS, ""), prediction.case_id
+    case_id = study.case.case_id
+    if report is None:
+        report = predictor.predictions([study])[0].hypothesis.get(_WORDS, "")
     if not report:
         raise MedleyError(f"{case_id}: the model wrote no report of it, so there are no words to explain")
     assert study.volume is not None
@@ -98,7 +105,9 @@ def explain_brain(
     score = volume_score(predictor, study, asked)
     fits: list[Explanation | None] = [None] * len(asked)
     if method == "lime":
-        found = explain_targets(score, voxels, pieces_DHW, baseline=fill, seed=seed, key=case_id, batch=_BATCH)
+        found = explain_targets(
+            score, voxels, pieces_DHW, baseline=fill, seed=seed, key=case_id, batch=_BATCH, most=most
+        )
         fits, maps = [*found], [one.map(pieces_DHW) for one in found]
     elif method == "occlusion":
         cube, stride = cube_of(CUBE_MM, spacing), cube_of(STRIDE_MM, spacing)
@@ -106,14 +115,23 @@ def explain_brain(
     else:
         one_by_one = [volume_score(predictor, study, [one]) for one in asked]
         maps = [gradient_times_input(of, voxels, brain_DHW, baseline=fill) for of in one_by_one]
-    held = [
-        None if lesion_DHW is None else _held(map_DHW, fit, pieces_DHW, lesion_DHW, volume)
-        for map_DHW, fit in zip(maps, fits, strict=True)
-    ]
-    return [
-        VolumeExplanation(case_id, report, one, method, baseline, map_DHW, volume, fit, pieces_DHW, of_lesion)
-        for one, map_DHW, fit, of_lesion in zip(asked, maps, fits, held, strict=True)
-    ]
+    explained = []
+    for one, map_DHW, fit in zip(asked, maps, fits, strict=True):
+        curves = deletion_insertion(
+            volume_score(predictor, study, [one]),
+            voxels,
+            map_DHW,
+            brain_DHW,
+            baseline=fill,
+            unit=one.unit,
+            pieces_DHW=pieces_DHW if fit else None,
+            batch=_BATCH,
+            key=(seed, case_id),
+        )
+        held = None if lesion_DHW is None else held_against(map_DHW, fit, pieces_DHW, lesion_DHW, volume)
+        parts = (map_DHW, volume, fit, pieces_DHW, curves, held)
+        explained.append(VolumeExplanation(case_id, report, one, method, baseline, *parts))
+    return explained
 
 
 def _all_of(report: str) -> tuple[str, ...]:
@@ -139,10 +157,10 @@ def volume_score(predictor: Predictor, study: Study, targets: Sequence[Target]) 
     return score_of(targets, see, say)
 
 
-def _held(
+def held_against(
     map_DHW: np.ndarray, fit: Explanation | None, pieces_DHW: np.ndarray, lesion_DHW: np.ndarray, volume: Volume
 ) -> Grounded | None:
-    """The map against the lesion; None where the lesion lies outside of what the model reads."""
+    """A map, and what LIME says of it, against a lesion (255ths) in this volume; None where the lesion lies outside."""
     lesion, brain = lesion_mask(lesion_DHW), brain_of(volume.voxels)
     if not (lesion & brain).any():
         return None

@@ -41,6 +41,7 @@ class ExplanationScores:
     per_label: Mapping[str, Mapping[str, Metric]]  # label -> metric, of the best method; focal or not
     facts: Mapping[str, Any]  # the method, how it was chosen, what was scored; see `_facts`
     warnings: tuple[str, ...]
+    examples: tuple[tuple[bytes, str], ...] = ()  # pictures and captions for the page, where they are made on the way
 
 
 def score_run(

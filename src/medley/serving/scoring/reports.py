@@ -62,10 +62,8 @@ def evaluate_reports(asked: Asked, tick: Tick) -> Scored:
     resamples = asked.resampled["bootstrap"]
     if not of_films:
         how_many = predictor.recipe.evaluate.explained
-        card = with_explanations(
-            card, score_lime(predictor, source, part, cases=how_many, resamples=resamples, tick=tick)
-        )
-        return write_scored(asked, card, predictions, None)
+        rests = score_lime(predictor, source, part, cases=how_many, resamples=resamples, tick=tick)
+        return write_scored(asked, with_explanations(card, rests), predictions, rests)
     explained = score_run(predictor, source, part, own=own, resamples=resamples, tick=tick)
     anatomy = score_anatomy(predictor, source, part, own=own, resamples=resamples, tick=tick)
     sentences = score_sentences(predictor, source, part, resamples=resamples, tick=tick)

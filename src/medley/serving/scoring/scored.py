@@ -109,8 +109,8 @@ def write_scored(
     source, part = asked.source, asked.part
     first = (*left_out_warnings(source, part), *([LEAKY] if asked.predictor.facts["leaky"] else []))
     card = dataclasses.replace(card, warnings=(*first, *card.warnings))
-    examples: tuple[Example, ...] = ()
-    if explained is not None:
+    examples: tuple[Example, ...] = explained.examples if explained else ()
+    if explained is not None and explained.facts.get("averaged"):
         method, labels = explained.facts["method"], explained.facts["averaged"]
         examples = marked_examples(asked.predictor, source, part, method, labels)
     pictures = look_of(card.task).pictures(predictions, card)
