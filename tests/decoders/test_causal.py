@@ -284,6 +284,8 @@ def test_what_cannot_be_had_is_one_line(tmp_path, monkeypatch, tokenizer):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     with pytest.raises(MedleyError, match=r"model.load is 4bit, which needs a CUDA device.*set model.load to bf16"):
         build_causal(small_gemma(50, 0, 1, 2, 32, 1), False, "4bit")
+    held = build_causal(small_gemma(50, 0, 1, 2, 32, 1), False, "auto")
+    assert {one.dtype for one in held.parameters()} == {torch.bfloat16}, "here is no CUDA"
     with pytest.raises(MedleyError, match="has no chat template: set it to raw"):
         ReportWords(tokenizer, "chat", "Report:", 3, 16)
     spec = dataclasses.replace(small_gemma(50, 0, 1, 2, 32, 1), name=str(tmp_path / "nothing"))

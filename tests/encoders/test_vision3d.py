@@ -141,6 +141,21 @@ def test_slices_apart_are_the_2d_towers_own_and_do_not_see_each_other(folder, de
         tower(folder, Inflation("centre", 3, 1, apart=True))
 
 
+def test_patches_as_published_are_its_own_convolution(folder):
+    """Conv3d, padding (kernel // 2, 0, 0) with zeros, of the mean over colours spread over the kernel's depth."""
+    ours = tower(folder, Inflation("average", 2, 1, "crop", published=True), (8, SIDE + 3, SIDE)).embed
+    flat_OCHW = SiglipVisionModel.from_pretrained(folder).embeddings.patch_embedding
+    weight = flat_OCHW.weight.mean(1)[:, None, None].expand(-1, -1, 2, -1, -1) / 2
+    volumes = torch.rand(2, 1, 8, SIDE + 3, SIDE)
+    theirs = torch.nn.functional.conv3d(
+        volumes, weight, flat_OCHW.bias, stride=(1, PATCH, PATCH), padding=(1, 0, 0)
+    ).flatten(2)
+    with torch.no_grad():
+        found, grid = ours(volumes)
+        assert grid == (9, SIDE // PATCH, SIDE // PATCH)
+        assert torch.allclose(found - published_positions(grid, 36), theirs.transpose(1, 2), atol=1e-5)
+
+
 def test_the_published_code_of_depth_is_taken_away_by_the_first_norm():
     code = published_positions((4, 2, 2), 64)
     deep = code.clone()

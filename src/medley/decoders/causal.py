@@ -12,6 +12,7 @@ import copy
 import inspect
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
 from typing import Any, Literal
 
 import torch
@@ -22,7 +23,7 @@ from medley.core.errors import MedleyError, MissingExtra, cannot_load
 from medley.decoders.lora import add_lora
 from medley.decoders.prompt import IMAGE, NOTHING
 
-Load = Literal["fp32", "bf16", "4bit"]
+Load = Literal["fp32", "bf16", "4bit", "auto"]
 _TYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "4bit": torch.bfloat16}
 
 
@@ -205,10 +206,13 @@ class CausalDecoder(nn.Module):
 def build_causal(spec: CausalSpec, pretrained: bool, load: Load = "fp32") -> CausalDecoder:
     """The model of a spec, with its pretrained weights or with random ones (to lay saved weights over).
 
+    Of `load`, auto is 4bit where a CUDA device and bitsandbytes are, and bf16, which is the more exact, otherwise.
     Raises MedleyError where the weights cannot be had, or 4 bits are asked for where no CUDA device is.
     """
     from transformers import AutoConfig, AutoModelForCausalLM
 
+    if load == "auto":
+        load = "4bit" if torch.cuda.is_available() and find_spec("bitsandbytes") else "bf16"
     if load == "4bit":
         _check_4bit()
     if spec.name is None or not pretrained:

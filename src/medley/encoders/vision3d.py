@@ -47,8 +47,8 @@ class Inflation:
 
     Stride = kernel gives tubelets side by side; any other stride lets kernels reach over the ends by half of one.
     `published` is what the system does that BrainGemma3D's authors trained: grey as the mean over colours, pixels in
-    [0, 1] as they are, and in place of all tables a fixed code of positions. `apart` is no inflation to speak of: each
-    row of patches in depth is read by itself, as a 2D tower reads one slice after the other.
+    [0, 1] as they are, slices of 0 beyond the ends, and in place of all tables a fixed code of positions. `apart` is
+    no inflation to speak of: each row of patches in depth is read by itself, as a 2D tower reads slice after slice.
     """
 
     how: Literal["centre", "average"] = "centre"
@@ -129,7 +129,7 @@ class InflatedPatches(nn.Module):
 
     def _fit(self, volumes_BSDHW: torch.Tensor) -> torch.Tensor:
         """Rows and columns that make whole patches: padded evenly with 0, which is outside the brain, or the last
-        ones left out. Slices beyond the ends are copies."""
+        ones left out. Slices beyond the ends are copies; as published they are 0."""
         *_, height, width = volumes_BSDHW.shape
         _, rows, columns = self.inflation.grid(_shape(volumes_BSDHW), self.side)
         more = [columns * self.side - width, rows * self.side - height]
@@ -139,7 +139,8 @@ class InflatedPatches(nn.Module):
             sizes = [size for missing in more for size in (missing // 2, missing - missing // 2)]
             volumes_BSDHW = F.pad(volumes_BSDHW, sizes)
         if beyond := self.inflation.beyond:
-            volumes_BSDHW = F.pad(volumes_BSDHW, (0, 0, 0, 0, beyond, beyond), mode="replicate")
+            mode = "constant" if self.inflation.published else "replicate"
+            volumes_BSDHW = F.pad(volumes_BSDHW, (0, 0, 0, 0, beyond, beyond), mode=mode)
         return volumes_BSDHW
 
     def _convolve(self, volumes_BSDHW: torch.Tensor) -> torch.Tensor:

@@ -63,14 +63,14 @@ StageName = Literal["towers", "contrastive", "warmup", "lora"]
 
 _UPSTREAM: dict[str, Any] = {"inflation": "average", "depth_kernel": 2, "edges": "crop", "published_features": True}
 _UPSTREAM |= {"compressor": "avgpool", "prompt": "raw", "lora_rank": 16, "lora_alpha": 32, "facts_weight": 0.0}
-_UPSTREAM |= {"asked": "Generate a radiology report for this brain MRI FLAIR scan. \n", "load": "4bit"}
+_UPSTREAM |= {"asked": "Generate a radiology report for this brain MRI FLAIR scan. \n", "load": "auto"}
 
 
 class BrainGemma3DConfig(Config):
     """Defaults are `size: paper`."""
 
     preset: Literal["none", "upstream"] = "none"
-    """upstream: as the code of the published system has it, where no field says otherwise."""
+    """upstream: as the code of the published system has it, where neither a field nor a small size says otherwise."""
     grid: tuple[int, int, int] = (64, 128, 128)
     """Voxels (D, H, W) that the vision tower reads: slices from below, rows from behind, columns from the left."""
     fov_mm: tuple[float, float, float] = (160.0, 240.0, 240.0)
@@ -119,8 +119,8 @@ class BrainGemma3DConfig(Config):
     """Width of the small Gemma where `decoder` is null; a head for every 32 of it."""
     decoder_layers: int = Field(4, ge=1)
     """Layers of the small Gemma."""
-    load: Literal["fp32", "bf16", "4bit"] = "bf16"
-    """How the frozen weights of the language model are held; 4bit needs CUDA and bitsandbytes."""
+    load: Literal["fp32", "bf16", "4bit", "auto"] = "bf16"
+    """How the frozen weights of the language model are held; auto: 4bit where CUDA and bitsandbytes are, else bf16."""
     prompt: Literal["chat", "raw"] = "chat"
     """chat: the model's own template, the image inside the user's turn; raw: the image, then the bare prompt."""
     asked: str = "Generate a radiology report for this brain MRI FLAIR scan."
