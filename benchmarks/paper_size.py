@@ -1,10 +1,12 @@
 """What does the published size of a family need? Step time, memory and throughput, of random weights on noise.
 
-    python benchmarks/paper_size.py [cxr_reasoner chexquery] [--device cuda] [--batch 16] [--views 2] [--out FILE.json]
+    python benchmarks/paper_size.py [cxr_reasoner chexquery braingemma3d] [--device cuda] [--batch 16] [--views 2]
+        [--words 80] [--out FILE.json]
 
 Every stage of the family takes optimiser steps (AdamW, bf16 autocast, nothing accumulated) on the same batch; then the
 trained model answers, and a family that writes writes sections of `--words` words. Weights are random, so nothing here
-says how good an answer is; a section ends only at its last word, so writing is timed at its longest.
+says how good an answer is; a section ends only at its last word, so writing is timed at its longest. braingemma3d reads
+one volume a study, learns reports of 2 x `--words`, and holds its language model as its config says (bf16).
 """
 
 from __future__ import annotations
@@ -30,6 +32,8 @@ WARM, TIMED = 3, 10
 
 def made_up(family: str, config: Any, processor: Any, batch: int, views: int, words: int) -> Any:
     """A batch of noise in the shapes of real studies, with a note of the longest kind and reports of 2 x `words`."""
+    if family == "braingemma3d":
+        return made_up_brains(config, processor, batch, words)
     films_BV1HW = torch.rand(batch, views, 1, config.image_px, config.image_px)
     is_film_BV = torch.ones(batch, views, dtype=torch.bool)
     targets_BC = torch.randint(0, 2, (batch, len(processor.labels))).float()
@@ -54,6 +58,26 @@ def made_up(family: str, config: Any, processor: Any, batch: int, views: int, wo
         words_BT=says_BT.roll(1, 1),
         says_BT=says_BT,
         places_BVRrr=places_BVRrr,
+    )
+
+
+def made_up_brains(config: Any, processor: Any, batch: int, words: int) -> Any:
+    """Volumes of noise, the image inside a user's turn of 40 words, reports of 2 x `words`, facts and places."""
+    from medley.decoders.facts import PLACES, REGIONS
+    from medley.decoders.prompt import IMAGE
+    from medley.families.braingemma3d import Batch
+
+    turn = torch.tensor([[5] * 10 + [IMAGE] * processor.image_tokens + [7] * 30]).expand(batch, -1)
+    words_BT = torch.randint(5, 30000, (batch, 2 * words))
+    keys_B = torch.arange(1, batch + 1)
+    return Batch(
+        volumes_BSDHW=torch.rand(batch, len(config.sequences), *config.grid),
+        prompt_BL=turn.contiguous(),
+        facts_BF=torch.randint(0, 2, (batch, len(processor.labels) + len(PLACES))).float(),
+        words_BT=words_BT,
+        weights_BT=torch.ones(words_BT.shape),
+        keys_B2=torch.stack([keys_B, keys_B], dim=1),
+        places_BRdhw=torch.rand(batch, len(REGIONS), *processor.eighths),
     )
 
 
@@ -109,15 +133,19 @@ def measure(name: str, device: str, batch: int, views: int, words: int) -> list[
     with torch.inference_mode(), autocast:
         rows.append({"what": "answer", **clocked(lambda: model(made), device)})
         if family.write is not None:
-            output, decoder = model(made), model.decoder
-
-            def write() -> None:
-                decoder.generate(output.memory_BMD, output.is_memory_BM, [[7]] * batch, [7], words, least=words)
-
+            write = _writer(name, model(made), model.decoder, batch, words)
             rows.append({"what": f"write {words} words", **clocked(write, device, 1, 3)})
     for row in rows:
         row["studies_per_second"] = batch / row["seconds"]
     return rows
+
+
+def _writer(name: str, output: Any, decoder: Any, batch: int, words: int) -> Callable[[], object]:
+    if name == "braingemma3d":
+        never = int(decoder.lm.config.vocab_size) - 1  # an end that is hardly ever the likeliest word
+        decoder.lm.generation_config.eos_token_id = None
+        return lambda: decoder.generate(output.memory_BKE, output.prompt_BL, never, never, words)
+    return lambda: decoder.generate(output.memory_BMD, output.is_memory_BM, [[7]] * batch, [7], words, least=words)
 
 
 def main() -> None:

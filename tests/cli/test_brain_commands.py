@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import json
+import shutil
 from pathlib import Path
 
 import nibabel
@@ -13,6 +14,7 @@ import pytest
 from PIL import Image
 
 from medley.data.cases import read_cases
+from medley.language.brain import read_brain
 
 RECIPE = """
 family: braingemma3d
@@ -62,6 +64,14 @@ def run(cohort) -> Path:
     return out
 
 
+def test_every_stage_says_whether_its_reports_come_from_the_volume(run):
+    for stage in ("1-towers", "2-contrastive", "3-warmup", "4-lora"):
+        found = json.loads((run / stage / "diagnostics.json").read_text())
+        assert set(found["told"]) == set(found["tokens"]) == {"real", "zero", "shuffled", "noise"}
+        assert found["tokens"]["real"]["cosine_to_real"] == pytest.approx(1, abs=1e-4)
+        assert (run / stage / "diagnostics.png").stat().st_size > 5000
+
+
 def test_the_scorecard_has_the_brain_metrics_beside_every_floor(medley, run):
     code, printed, err = medley("evaluate", run, "--json")
     assert code == 0, err
@@ -75,6 +85,12 @@ def test_the_scorecard_has_the_brain_metrics_beside_every_floor(medley, run):
     assert floors <= set(card["floors"])
     assert card["protocol"]["truth"] == "table"
     assert (run / "evaluation" / "scorecard.html").is_file()
+    assert 0 <= card["metrics"]["best_supervoxel"]["value"] <= 1
+    assert set(card["floors"]["random_order"]) == {"deletion", "insertion"}
+    assert set(card["floors"]["randomised"]) <= set(card["metrics"])
+    page = (run / "evaluation" / "scorecard.html").read_text()
+    assert "What the reports rest on" in page
+    assert "Models with random weights" in page
     lines = (run / "evaluation" / "predictions.jsonl").read_text().splitlines()
     assert all("report" in json.loads(line)["reference"] for line in lines)
 
@@ -113,21 +129,45 @@ def test_predict_reads_a_file_and_answers_as_evaluate_does(medley, run, cohort, 
     said = {label["name"]: label["p_raw"] for label in answer["labels"]}
     assert said == pytest.approx(scored["scores"], abs=1e-5)
     assert answer.get("report", {}) == scored.get("hypothesis", {})
+    if answer.get("report"):
+        read = read_brain(answer["report"]["report"])
+        assert answer["structured"] == scored["extra"]["structured"]
+        assert answer["structured"]["findings"] == dict(read.findings)
+        assert answer["structured"]["side"] == read.side
+        assert set(answer["places"]) == set(scored["extra"]["places"])
     assert "generated" in " ".join(answer["warnings"])
     with Image.open(tmp_path / "out" / answer["evidence"]["picture"]) as picture:
         assert picture.width > 900
 
 
-def test_explain_writes_maps_in_the_space_of_the_source(medley, run, cohort, tmp_path):
+def test_a_folder_is_answered_study_by_study_and_what_is_no_volume_skipped(medley, run, cohort, tmp_path):
+    flair = next(image.path for image in read_cases(cohort / "cases.parquet").cases[0].images if image.view == "flair")
+    for name in ("a", "b"):
+        (tmp_path / "day" / name).mkdir(parents=True)
+        shutil.copy(flair, tmp_path / "day" / name / "flair.nii.gz")
+    (tmp_path / "day" / "b" / "flair.nii.gz").write_bytes(Path(flair).read_bytes()[:2000])
+    code, printed, err = medley("predict", run, tmp_path / "day", "--json", "--out", tmp_path / "out")
+    assert code == 1, err
+    assert [json.loads(line)["case_id"] for line in printed.splitlines()] == ["a"]
+    assert "b" in (tmp_path / "out" / "skipped.csv").read_text()
+    assert "1 answered, 1 skipped" in err
+
+
+@pytest.mark.parametrize("method", ["lime", "occlusion", "gradient"])
+def test_explain_writes_maps_in_the_space_of_the_source(medley, run, cohort, tmp_path, method):
     table = read_cases(cohort / "cases.parquet")
     case = next(case for case in table.cases if not case.truth["healthy"])
     asked = ("--cases", cohort / "cases.parquet", "--target", "report")
-    code, _, err = medley("explain", run, case.case_id, *asked, "--method", "gradient", "--out", tmp_path / "out")
+    code, _, err = medley("explain", run, case.case_id, *asked, "--method", method, "--out", tmp_path / "out")
     if code == 2 and "wrote no report" in err:
         pytest.skip("the toy wrote nothing of this study")
     assert code == 0, err
     [one] = json.loads((tmp_path / "out" / "explanations.json").read_text())["explanations"]
     assert 0 <= one["lesion"]["auprc"] <= 1
+    assert 0 <= one["curves"]["deletion_random"] <= 1
+    assert ("lime" in one) == ("best_supervoxel" in one["lesion"]) == (method == "lime")
+    with Image.open(tmp_path / "out" / one["picture"]) as picture:
+        assert picture.width > 900
     drawn = nibabel.load(tmp_path / "out" / one["map"])
     source = nibabel.load(next(image.path for image in case.images if image.view == "flair"))
     assert drawn.shape == source.shape
@@ -152,21 +192,24 @@ def test_a_bad_study_is_one_line_and_exit_2(medley, run, tmp_path, study, says):
     assert len(err.strip().splitlines()) == 1
 
 
-def test_resumed_stages_that_read_the_cache_end_where_an_unbroken_run_ends(medley, run, cohort, tmp_path):
-    """The cache changes nothing that is learned: the same stage without it has the same losses."""
-    recipe = tmp_path / "plain.yaml"
-    text = RECIPE.replace("COHORT", str(cohort)).replace(", cache_features: true", "")
-    recipe.write_text(text.replace("trainer: {precision: fp32}", "trainer: {precision: fp32, augment: false}"))
-    cached = tmp_path / "cached.yaml"
-    cached.write_text(
-        RECIPE.replace("COHORT", str(cohort)).replace(
-            "trainer: {precision: fp32}", "trainer: {precision: fp32, augment: false}"
+def test_stages_that_read_the_cache_and_are_resumed_learn_what_an_unbroken_run_without_it_learns(
+    medley, cohort, tmp_path
+):
+    """Mirrored volumes are in it, too: with the cache there is no augmentation but that."""
+    text = RECIPE.replace("COHORT", str(cohort))
+    mirrored = "trainer: {precision: fp32, augment: mirror}"
+    (tmp_path / "cached.yaml").write_text(text.replace("trainer: {precision: fp32}", mirrored))
+    plain = text.replace(", cache_features: true", "").replace("trainer: {precision: fp32}", mirrored)
+    (tmp_path / "plain.yaml").write_text(plain)
+    assert medley("train", tmp_path / "plain.yaml", "--out", tmp_path / "plain")[0] == 0
+    cached = ("train", tmp_path / "cached.yaml", "--out", tmp_path / "cached")
+    assert medley(*cached, "--stage", "towers")[0] == 0
+    assert medley(*cached, "--resume", "--stage", "contrastive")[0] == 0
+    assert medley(*cached, "--resume", "--stage", "warmup")[0] == 0
+    assert medley(*cached, "--resume")[0] == 0
+    for stage in ("3-warmup", "4-lora"):
+        plain_losses, cached_losses = (
+            [json.loads(line)["loss"] for line in (tmp_path / run / stage / "metrics.jsonl").read_text().splitlines()]
+            for run in ("plain", "cached")
         )
-    )
-    losses = []
-    for path, out in ((recipe, tmp_path / "a"), (cached, tmp_path / "b")):
-        code, _, err = medley("train", path, "--out", out)
-        assert code == 0, err
-        lines = [json.loads(line) for line in (out / "4-lora" / "metrics.jsonl").read_text().splitlines()]
-        losses.append([line["loss"] for line in lines])
-    assert losses[0] == pytest.approx(losses[1], abs=1e-5)
+        assert plain_losses == pytest.approx(cached_losses, abs=1e-5), stage
