@@ -12,7 +12,7 @@ import numpy as np
 
 from medley.core.records import Volume
 from medley.explain.render import Bar, draw_bars
-from medley.explain.volumes.render import cut, peak_of, slices_at
+from medley.explain.volumes.render import cut, name_edges, peak_of, slices_at
 from medley.explain.volumes.supervoxels import brain_of, spacing_of
 
 _PANEL_IN, _LINE_IN, _LETTERS = 2.9, 0.2, 130
@@ -55,7 +55,7 @@ def volume_overview(
                 box = (0, plane.size_mm[0], 0, plane.size_mm[1])
                 place.imshow(over, cmap="inferno", alpha=0.5 * over, vmin=0, vmax=1, origin="lower", extent=box)
             place.set_title(f"{name}, {plane.name}" if row == 0 else name, fontsize=9)
-            place.set_xlabel(f"{plane.edges[0]}          {plane.edges[1]}", fontsize=8)
+            name_edges(place, plane.edges)
     draw_bars(right.subplots(), bars, truth or {})
     return figure
 

@@ -104,7 +104,7 @@ def map_page(
         for row in rows:
             row[column].imshow(cut(image_DHW, one), cmap="gray", vmin=0, vmax=255, **box)
             row[column].set(xticks=[], yticks=[])
-            _edges(row[column], one.edges)
+            name_edges(row[column], one.edges)
         rows[0][column].set_title(f"{one.name}, slice {start + one.place}", fontsize=8)
         if limit > 0:
             drawn = _heat(rows[1][column], cut(np.where(brain_DHW, map_DHW, 0), one), limit, box)
@@ -150,7 +150,7 @@ def _outline(place, plane: np.ndarray, one: Slice, colour: str) -> None:
         place.contour(columns, rows, plane.astype(float), levels=[0.5], colors=colour, linewidths=1.1)
 
 
-def _edges(place, edges: tuple[str, str, str, str]) -> None:
+def name_edges(place, edges: tuple[str, str, str, str]) -> None:
     sides = ((0.02, 0.5, "left", "center"), (0.98, 0.5, "right", "center"))
     ends = ((0.5, 0.02, "center", "bottom"), (0.5, 0.98, "center", "top"))
     for letter, (x, y, across, up) in zip(edges, (*sides, *ends), strict=True):
