@@ -5,6 +5,7 @@ The group is lazy because each reader's help is its module's own text: `medley -
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -143,7 +144,7 @@ def _summary(table: CaseTable, reading: Reading, out: Path) -> dict[str, Any]:
 
     counts = {}
     for label in table.labels:
-        values = [case.labels[label] for case in table.cases]
+        values = [case.labels.get(label, math.nan) for case in table.cases]
         known = Counter(value for value in values if value == value)
         counts[label] = {
             "present": known[1.0],

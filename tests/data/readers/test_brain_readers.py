@@ -323,3 +323,11 @@ def test_strata_are_of_brains_only():
     assert stratum_of(Case("a", "a", "a", (ImageRef("PA", "x"),), truth={"findings": []})) is None
     assert stratum_of(Case("a", "a", "a", truth={"healthy": True, "grade": "HGG"})) == "healthy"
     assert stratum_of(Case("a", "a", "a", truth={"healthy": False})) == "side not known"
+
+
+def test_a_table_that_tells_nothing_but_paths_is_indexed(tmp_path, table, medley):
+    write_nifti(tmp_path / "p1_flair.nii.gz", brain(), AFFINE)
+    table(tmp_path / "t.csv", ("case_id", "flair"), ("x", "p1_flair.nii.gz"))
+    code, _, err = medley("index", "brain_folder", "--root", tmp_path, "--out", tmp_path / "cases.parquet")
+    assert code == 0, err
+    assert [case.case_id for case in read_cases(tmp_path / "cases.parquet").cases] == ["x"]

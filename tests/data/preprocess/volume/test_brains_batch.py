@@ -16,7 +16,7 @@ import pytest
 from brain_data import turned, write_dicom_series
 
 from medley.core.errors import MedleyError
-from medley.core.records import Case, ImageRef
+from medley.core.records import Case, ImageRef, VolumeGrid
 from medley.data.cases import write_cases
 from medley.data.preprocess.volume.batch import preprocess_brains
 from medley.data.preprocess.volume.find import find_studies
@@ -172,3 +172,46 @@ def test_the_command_and_its_exit_codes(folder, tmp_path, medley):
     code, _, error = medley("preprocess", "brains", folder, tmp_path / "x", "--shape", "64")
     assert code == 2
     assert "--shape 64: it must be depth x height x width" in error
+
+
+def test_a_neighbours_mask_is_not_taken_for_a_name_that_begins_alike(tmp_path, bare):
+    for name in ("p1_flair", "p1_t1", "p10_flair", "p10_t1"):
+        write_nifti(tmp_path / f"{name}.nii.gz", bare.values, bare.affine)
+    write_nifti(tmp_path / "p10_seg.nii.gz", bare.brain.astype(np.uint8), bare.affine)
+    found = {study.name: study.segmentation for study in find_studies(tmp_path)[0]}
+    assert found == {"p1": None, "p10": tmp_path / "p10_seg.nii.gz"}
+
+
+def test_what_other_settings_left_half_written_is_not_taken_for_done(tmp_path, bare, monkeypatch):
+    """Ended while it wrote with other settings over a finished study; then the first settings again."""
+    for name in ("flair", "t1"):
+        write_nifti(tmp_path / "in" / "a" / f"{name}.nii.gz", bare.values, bare.affine)
+    studies, _ = find_studies(tmp_path / "in")
+    out, other = tmp_path / "out", VolumeGrid((16, 32, 32), TINY_GRID.fov_mm)
+    preprocess_brains(studies, out, TINY_GRID)
+    before = {path.name: path.read_bytes() for path in (out / "a").iterdir()}
+
+    def ended(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr("medley.data.preprocess.volume.pictures.slices_picture", ended)
+        with pytest.raises(KeyboardInterrupt):
+            preprocess_brains(studies, out, other)
+    assert (out / "a" / "flair.nii.gz").read_bytes() != before["flair.nii.gz"]
+    preprocess_brains(studies, out, TINY_GRID)
+    assert {path.name: path.read_bytes() for path in (out / "a").iterdir()} == before
+    (out / "a" / "t1.nii.gz").write_bytes(before["t1.nii.gz"][:100])  # and what was damaged since is made again
+    preprocess_brains(studies, out, TINY_GRID)
+    assert (out / "a" / "t1.nii.gz").read_bytes() == before["t1.nii.gz"]
+    (tmp_path / "t.csv").write_text("case_id,flair\n..,in/a/flair.nii.gz\n")
+    with pytest.raises(MedleyError, match="which no folder can be"):
+        find_studies(tmp_path / "t.csv")
+
+
+def test_a_source_is_never_written_over(tmp_path, bare):
+    write_nifti(tmp_path / "in" / "a" / "flair.nii.gz", bare.values, bare.affine)
+    before = (tmp_path / "in" / "a" / "flair.nii.gz").read_bytes()
+    [row] = preprocess_brains(find_studies(tmp_path / "in")[0], tmp_path / "in", TINY_GRID)
+    assert "choose another OUT" in row.error
+    assert (tmp_path / "in" / "a" / "flair.nii.gz").read_bytes() == before

@@ -20,9 +20,11 @@ from typing import Any
 
 from medley.core.errors import MedleyError
 from medley.core.files import whole_file, write_json
-from medley.core.records import VolumeGrid
+from medley.core.records import SEQUENCES, VolumeGrid
 from medley.core.workers import processes
 from medley.data.preprocess.volume.find import BrainStudy
+from medley.data.preprocess.volume.segmentation import REGIONS
+from medley.data.preprocess.volume.sequences import UNKNOWN
 from medley.data.preprocess.volume.volume import PREPROCESSING_VERSION, VolumeRecord, prepare_volume, read_source
 
 DONE = "done.json"
@@ -94,9 +96,13 @@ def _one(study: BrainStudy, out: Path, grid: VolumeGrid, n4: bool) -> BrainRow:
     if (row := _done(folder, key)) is not None:
         return row
     files = dict(study.files)
+    for source in filter(None, (*files.values(), study.segmentation, study.mask)):
+        if source.resolve().parent == folder.resolve():
+            raise MedleyError(f"{source} lies where its outcome would be written; choose another OUT")
     if len(files) < len(study.files):
         raise MedleyError(f"{study.name} has two files of one sequence: {', '.join(name for name, _ in study.files)}")
     volume, record = prepare_volume(files, grid, mask=study.mask, segmentation=study.segmentation, n4=n4)
+    _clear(folder)
     for name, voxels in [*zip(volume.sequences, volume.voxels, strict=True), *volume.regions.items()]:
         write_nifti(folder / f"{name}.nii.gz", *as_ras(voxels, volume.affine))
     raws = {name: read_source(files[name]) for name in volume.sequences}
@@ -105,7 +111,8 @@ def _one(study: BrainStudy, out: Path, grid: VolumeGrid, n4: bool) -> BrainRow:
     with whole_file(folder / "slices.png") as temporary:
         temporary.write_bytes(png.getbuffer())
     row = _row(study, record)
-    write_json(folder / DONE, {"key": key, "row": asdict(row), "record": asdict(record)})
+    sizes = {path.name: path.stat().st_size for path in sorted(_written(folder))}
+    write_json(folder / DONE, {"key": key, "row": asdict(row), "record": asdict(record), "files": sizes})
     return row
 
 
@@ -130,12 +137,25 @@ def _done(folder: Path, key: str) -> BrainRow | None:
     try:
         told = json.loads((folder / DONE).read_text(encoding="utf-8"))
         row = BrainRow(**told["row"])
-        names = [one["sequence"] for one in told["record"]["sequences"]]
+        there = {path.name: path.stat().st_size for path in _written(folder)}
+        whole = told["key"] == key and there == told["files"]
     except (OSError, ValueError, KeyError, TypeError):
         return None
-    if told["key"] != key or not all((folder / f"{name}.nii.gz").is_file() for name in names):
-        return None
-    return row
+    return row if whole else None
+
+
+def _written(folder: Path) -> list[Path]:
+    """What a study's folder may hold beside `done.json`, as far as it is there."""
+    names = [*(f"{name}.nii.gz" for name in (*SEQUENCES, UNKNOWN, *REGIONS)), "slices.png"]
+    return [folder / name for name in names if (folder / name).is_file()]
+
+
+def _clear(folder: Path) -> None:
+    """Take away what an earlier run finished here of other bytes or settings: `done.json` first, so that nothing of it
+    can be taken for finished. A folder without one is not known to be ours, and nothing is taken away."""
+    if (folder / DONE).is_file():
+        for path in (folder / DONE, *_written(folder)):
+            path.unlink()
 
 
 def _row(study: BrainStudy, record: VolumeRecord) -> BrainRow:

@@ -46,6 +46,9 @@ def find_studies(source: Path | str, out: Path | str | None = None) -> tuple[lis
         raise MedleyError(f"{source} is no folder, NIfTI file, case table or CSV of brain volumes, or does not exist")
     if not studies:
         raise MedleyError(f"{source} holds no brain volume (.nii, .nii.gz, or a folder of DICOM)")
+    for study in studies:
+        if study.name.strip() in ("", ".", ".."):
+            raise MedleyError(f"{source}: a study is called '{study.name}', which no folder can be; give it a name")
     twice = [name for name, count in Counter(study.name for study in studies).items() if count > 1]
     if twice:
         raise MedleyError(f"two studies of {source} would be written to {twice[0]}; give them names of their own")
@@ -98,7 +101,11 @@ def _of_folder(plain: str, top: str, volumes: Sequence[Path], passed: Counter[st
             name = plain or key or top
         else:
             name = "__".join(filter(None, (plain, key if len(group) > 1 else stem(group[0]))))
-        own = masks if len(groups) == 1 else [path for path in masks if key and in_words(stem(path)).startswith(key)]
+        own = (
+            masks
+            if len(groups) == 1
+            else [path for path in masks if key and f"{in_words(stem(path))}-".startswith(f"{key}-")]
+        )
         brain = [path for path in own if re.search("brain", stem(path), re.IGNORECASE)]
         lesion = [path for path in own if path not in brain]
         if len(lesion) > 1:
