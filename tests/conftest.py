@@ -206,6 +206,27 @@ def known_anatomy(report_films, tmp_path_factory) -> Path:
 
 
 @pytest.fixture
+def named_series(tmp_path):
+    """A folder of one DICOM image that says what it was made as: named_series("IM0", "SAG T1"). Enough to ask, not to
+    read."""
+    import pydicom
+
+    def made(name: str, said: str) -> Path:
+        folder = tmp_path / name
+        folder.mkdir()
+        dataset = pydicom.Dataset()
+        dataset.file_meta = pydicom.dataset.FileMetaDataset()
+        dataset.file_meta.TransferSyntaxUID = "1.2.840.10008.1.2.1"
+        dataset.file_meta.MediaStorageSOPClassUID = dataset.SOPClassUID = "1.2.840.10008.5.1.4.1.1.4"
+        dataset.file_meta.MediaStorageSOPInstanceUID = dataset.SOPInstanceUID = "1.2.3"
+        dataset.SeriesDescription, dataset.Rows = said, 8
+        dataset.save_as(folder / "1.dcm", enforce_file_format=True)
+        return folder
+
+    return made
+
+
+@pytest.fixture
 def medley(capsys):
     """The command line as a user runs it: medley("split", path, "--out", x) -> (exit code, stdout, stderr)."""
     from medley.cli.main import run

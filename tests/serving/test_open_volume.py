@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-import pydicom
 import pytest
 
 from medley.core.errors import MedleyError, UnreadableImage
@@ -37,23 +36,10 @@ def write(brain, tmp_path):
     return written
 
 
-def series(folder: Path, said: str) -> Path:
-    """A folder of one DICOM image that says what it was made as: enough to ask, not to read."""
-    folder.mkdir()
-    dataset = pydicom.Dataset()
-    dataset.file_meta = pydicom.dataset.FileMetaDataset()
-    dataset.file_meta.TransferSyntaxUID = "1.2.840.10008.1.2.1"
-    dataset.file_meta.MediaStorageSOPClassUID = dataset.SOPClassUID = "1.2.840.10008.5.1.4.1.1.4"
-    dataset.file_meta.MediaStorageSOPInstanceUID = dataset.SOPInstanceUID = "1.2.3"
-    dataset.SeriesDescription, dataset.Rows = said, 8
-    dataset.save_as(folder / "1.dcm", enforce_file_format=True)
-    return folder
-
-
-def test_a_series_is_what_its_header_says_whatever_its_folder_is_called(tmp_path):
+def test_a_series_is_what_its_header_says_whatever_its_folder_is_called(named_series):
     for folder in ("IM0", "flair"):
         with pytest.raises(UnreadableImage, match=f"{folder} holds no flair: add flair=FILE"):
-            open_volume(Request(series(tmp_path / folder, "SAG T1 MPRAGE")), FLAIR)
+            open_volume(Request(named_series(folder, "SAG T1 MPRAGE")), FLAIR)
 
 
 def test_what_is_said_wins_over_the_name_and_is_remarked(write):
@@ -80,7 +66,7 @@ def test_a_brain_mask_decides_what_is_brain(brain, write):
         open_volume(Request(f"flair={write('a.nii.gz')}+{two}"), FLAIR)
 
 
-def test_a_folder_becomes_its_studies_and_anything_else_stays(write, tmp_path):
+def test_a_folder_becomes_its_studies_and_anything_else_stays(write, named_series, tmp_path):
     for name in ("day/one/flair.nii.gz", "day/one/t1.nii.gz", "day/two/scan.nii.gz"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         write(name)
@@ -89,7 +75,7 @@ def test_a_folder_becomes_its_studies_and_anything_else_stays(write, tmp_path):
     assert {said for said, _ in one.images()} == {"flair", "t1"}
     assert open_volume(two, FLAIR).volume.volume.sequences == ("flair",)
     assert studies_below(Request(tmp_path / "day"), alone=False)[0].case_id == "day/one"
-    for other in (Request(tmp_path / "day/one/t1.nii.gz"), Request(series(tmp_path / "s", "AX FLAIR"))):
+    for other in (Request(tmp_path / "day/one/t1.nii.gz"), Request(named_series("s", "AX FLAIR"))):
         assert studies_below(other, alone=True) == [other]
     (tmp_path / "bare").mkdir()
     [empty] = studies_below(Request(tmp_path / "bare"), alone=True)

@@ -254,17 +254,8 @@ def test_any_table_of_brains(clinic):
     assert reading.labels == BRAIN_LABELS
 
 
-def test_a_table_of_paths_and_of_dicom_series(tmp_path, table):
-    series = tmp_path / "series"
-    pydicom = pytest.importorskip("pydicom")
-    series.mkdir()
-    dataset = pydicom.Dataset()
-    dataset.file_meta = pydicom.dataset.FileMetaDataset()
-    dataset.file_meta.TransferSyntaxUID = "1.2.840.10008.1.2.1"
-    dataset.file_meta.MediaStorageSOPClassUID = dataset.SOPClassUID = "1.2.840.10008.5.1.4.1.1.4"
-    dataset.file_meta.MediaStorageSOPInstanceUID = dataset.SOPInstanceUID = "1.2.3"
-    dataset.SeriesDescription, dataset.Rows = "SAG T1 MPRAGE", 8
-    dataset.save_as(series / "1.dcm", enforce_file_format=True)
+def test_a_table_of_paths_and_of_dicom_series(tmp_path, table, named_series):
+    series = named_series("series", "SAG T1 MPRAGE")
     write_nifti(tmp_path / "x/scan1_T2.nii.gz", brain(), AFFINE)
     write_nifti(tmp_path / "x/scan2.nii.gz", brain(), AFFINE)
     table(
