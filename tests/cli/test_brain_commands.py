@@ -213,3 +213,15 @@ def test_stages_that_read_the_cache_and_are_resumed_learn_what_an_unbroken_run_w
             for run in ("plain", "cached")
         )
         assert plain_losses == pytest.approx(cached_losses, abs=1e-5), stage
+
+
+BAD_SHAPES = ("0.4x64x64", "nanx64x64", "1.5x64x64", "100000x64x64")
+BAD_SPANS = ("infxinfxinf", "1x1x1", "abc")
+
+
+@pytest.mark.parametrize("asked", [*(("--shape", one) for one in BAD_SHAPES), *(("--fov", one) for one in BAD_SPANS)])
+def test_a_grid_that_is_none_is_one_line(medley, tmp_path, asked):
+    code, _, err = medley("preprocess", "brains", tmp_path, tmp_path / "out", *asked)
+    assert code == 2
+    assert f"{asked[0]} {asked[1]}: it must be depth x height x width" in err
+    assert len(err.strip().splitlines()) == 1

@@ -96,8 +96,9 @@ def brains(
     from medley.data.preprocess.volume.batch import preprocess_brains
     from medley.data.preprocess.volume.find import find_studies
 
-    voxels, span = _three(shape, "--shape"), _three(fov, "--fov")
-    grid = VolumeGrid((int(voxels[0]), int(voxels[1]), int(voxels[2])), span)
+    depth, height, width = _three(shape, "--shape", "whole voxels", 8, 512, "64x128x128")
+    span = _three(fov, "--fov", "mm", 50, 500, "176x208x176")
+    grid = VolumeGrid((int(depth), int(height), int(width)), span)
     studies, passed = find_studies(source, out)
     with ticker() as tick:
         rows = preprocess_brains(studies, out, grid, n4, workers, lambda done, total: tick("brains", done, total))
@@ -126,13 +127,16 @@ def brains(
         raise typer.Exit(1)
 
 
-def _three(text: str, option: str) -> tuple[float, float, float]:
+def _three(text: str, option: str, what: str, least: int, most: int, such_as: str) -> tuple[float, float, float]:
+    """Depth, height and width; nan and infinity are in no range, and `whole voxels` have no fractions."""
     from medley.core.errors import MedleyError
 
     try:
         values = [float(part) for part in text.lower().replace(",", "x").split("x")]
     except ValueError:
         values = []
-    if len(values) != 3 or min(values) <= 0:
-        raise MedleyError(f"{option} {text}: it must be depth x height x width, e.g. 64x128x128")
+    whole = what == "mm" or all(value.is_integer() for value in values)
+    if len(values) != 3 or not whole or not all(least <= value <= most for value in values):
+        rule = f"depth x height x width, each {least} to {most} {what}, such as {such_as}"
+        raise MedleyError(f"{option} {text}: it must be {rule}")
     return values[0], values[1], values[2]

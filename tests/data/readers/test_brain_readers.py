@@ -322,3 +322,10 @@ def test_a_table_that_tells_nothing_but_paths_is_indexed(tmp_path, table, medley
     code, _, err = medley("index", "brain_folder", "--root", tmp_path, "--out", tmp_path / "cases.parquet")
     assert code == 0, err
     assert [case.case_id for case in read_cases(tmp_path / "cases.parquet").cases] == ["x"]
+
+
+@pytest.mark.parametrize("entry", ['"fold": [1], "image": ["a"]', '"fold": 1, "image": {}', '"fold": 1, "image": "a"'])
+def test_a_list_of_textbrats_that_is_none_is_one_line(tmp_path, entry):
+    (tmp_path / "Train.json").write_text(f'{{"training": [{{{entry}}}]}}')
+    with pytest.raises(MedleyError, match="is no list of TextBraTS"):
+        textbrats._entries(tmp_path / "Train.json")

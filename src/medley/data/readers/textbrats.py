@@ -175,12 +175,18 @@ def _official(root: Path, text: Path | None) -> dict[str, str]:
 def _entries(path: Path) -> list[dict[str, Any]]:
     content = read_json(path)
     entries = content.get("training") if isinstance(content, dict) else None
-    whole = isinstance(entries, list) and all(
-        isinstance(one, dict) and one.get("image") and one.get("fold") in _FOLD for one in entries
-    )
-    if not whole:
-        raise MedleyError(f"{path} is no list of TextBraTS: it needs 'training' with 'fold' 0 or 1 and 'image' in each")
-    return entries or []
+    if not isinstance(entries, list) or not all(map(_is_entry, entries)):
+        raise MedleyError(
+            f"{path} is no list of TextBraTS: it needs 'training', in each 'fold' 0 or 1 and a list 'image'"
+        )
+    return entries
+
+
+def _is_entry(one: Any) -> bool:
+    if not isinstance(one, dict) or not isinstance(one.get("fold"), int) or one["fold"] not in _FOLD:
+        return False
+    images = one.get("image")
+    return isinstance(images, list) and bool(images) and isinstance(images[0], str)
 
 
 def _say_what_lacks(parts: Mapping[str, str], seen: set[str], remarks: Remarks) -> None:
