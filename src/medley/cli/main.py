@@ -9,6 +9,7 @@ import errno
 import shlex
 import sys
 from importlib import import_module
+from itertools import pairwise
 
 import typer
 
@@ -74,6 +75,7 @@ def run(arguments: list[str] | None = None) -> None:
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in arguments
     try:
+        _no_empty_places(arguments)
         app([argument for argument in arguments if argument != "--debug"], obj=shlex.join(["medley", *arguments]))
     except (MedleyError, OSError) as error:
         if debug:
@@ -83,6 +85,13 @@ def run(arguments: list[str] | None = None) -> None:
     except KeyboardInterrupt:
         typer.secho("medley: stopped", fg="red", err=True)
         sys.exit(130)
+
+
+def _no_empty_places(arguments: list[str]) -> None:
+    """Raises MedleyError for an argument that is empty: as a path it would mean the folder one stands in."""
+    for before, argument in pairwise(["", *arguments]):
+        if not argument and not before.startswith("-"):
+            raise MedleyError(f"an argument after '{before or 'medley'}' is empty; is a shell variable not set?")
 
 
 def _one_line(error: Exception) -> str:

@@ -158,7 +158,8 @@ def _refuse_other_files(path: Path) -> None:
         what, todo = "is JSON", "a split manifest goes behind --splits, a case table is a cases.parquet"
     else:
         what = "is text"
-        todo = f"`medley index folder --root {path.parent} --csv {path} --out cases.parquet` makes one of a CSV"
+        reader = "brain_folder" if b"flair" in head.splitlines()[0].lower() else "folder"
+        todo = f"`medley index {reader} --root {path.parent} --csv {path} --out cases.parquet` makes one of a CSV"
     raise MedleyError(f"{path} {what}, not a case table: {todo}")
 
 

@@ -36,7 +36,7 @@ def test_each_kind_of_trouble_is_counted_and_named(tmp_path):
         "missing-images": ("failed", 1),
         "damaged-images": ("failed", 3),
         "constant-images": ("failed", 2),
-        "changed-images": ("ok", 0),
+        "changed-images": ("not applicable", 0),  # the table has no hashes
         "studies-without-image": ("warning", 6),
     }
     assert "gone.png" in checks["missing-images"].examples[0]

@@ -146,6 +146,22 @@ def test_textbrats_without_reports_and_with_odd_files(brats):
         textbrats.read({"text": brats["text"]})
 
 
+def test_textbrats_says_what_is_odd_in_ages_reports_and_sequences(brats):
+    brats_case(brats["brats"], "BraTS20_Training_005", None, names=("t1",))
+    rows = "Brats20ID,Age\nBraTS20_Training_001,inf\nBraTS20_Training_002,-5\n"
+    (brats["brats"] / "survival_info.csv").write_text(rows)
+    report = brats["text"] / "BraTS20_Training_001/BraTS20_Training_001_flair_text.txt"
+    report.write_bytes("Läsion im linken Stirnlappen".encode("latin-1"))
+    reading = textbrats.read(brats)
+    assert all(math.isnan(case.age_years) for case in reading.cases)
+    for said in (
+        "(0, 120], taken as not known: 2 rows",
+        "not UTF-8 stand as U+FFFD): 1 character",
+        "without a FLAIR: 1",
+    ):
+        assert any(said in remark for remark in reading.remarks), said
+
+
 def test_the_published_lists_are_parted_as_their_authors_say(real_data):
     parts = textbrats._official(real_data / "brain_mri/textbrats", None)
     assert Counter(parts.values()) == {"train": 220, "dev": 56, "test": 93}
@@ -190,8 +206,11 @@ def test_volunteers_are_healthy_and_their_text_is_marked_as_nobody_s(volunteers)
     again = healthy_mri.read({"root": volunteers})
     assert [case.text for case in again.cases] == [case.text for case in reading.cases]
     (volunteers / "none").mkdir()
-    with pytest.raises(MedleyError, match="no usable study"):
+    assert any("not named as BIDS wants, passed over: 2 files" in remark for remark in reading.remarks)
+    with pytest.raises(MedleyError, match="holds no folder sub-"):
         healthy_mri.read({"root": volunteers / "none"})
+    with pytest.raises(MedleyError, match=r"--csv .*gone\.tsv is not a file"):
+        healthy_mri.read({"root": volunteers}, csv=volunteers / "gone.tsv")
 
 
 @pytest.fixture
@@ -252,6 +271,14 @@ def test_any_table_of_brains(clinic):
     assert three.truth["official_split"] == {"brain_folder": "dev"}
     assert reading.left_out == 2
     assert reading.labels == BRAIN_LABELS
+
+
+def test_health_that_the_segmentation_contradicts_is_told(clinic):
+    table = clinic / "table.csv"
+    table.write_text(table.read_text().replace("Left frontal mass,,", "Left frontal mass,1,"))
+    reading = brain_folder.read({"root": clinic}, columns={"report": "befund", "split": "part"})
+    assert reading.cases[0].truth["healthy"] is False
+    assert any("healthy is not what the segmentation shows, which is believed: 1 study" in r for r in reading.remarks)
 
 
 def test_a_table_of_paths_and_of_dicom_series(tmp_path, table, named_series):

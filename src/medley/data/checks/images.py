@@ -41,7 +41,11 @@ def check_images(table: CaseTable, looks: Sequence[Look]) -> tuple[Check, ...]:
         names = [name for name, *_ in _KINDS] + ["studies-without-image"]
         return tuple(not_applicable(name, "the table names no image") for name in names)
     checks = []
+    hashed = any(image.sha256 for case in table.cases for image in case.images)
     for name, problem, fine, wrong, todo in _KINDS:
+        if problem == CHANGED and not hashed:
+            checks.append(not_applicable(name, "the table has no hashes of its files (it was indexed with --no-hash)"))
+            continue
         bad = [look.reason for look in looks if look.problem == problem]
         checks.append(verdict(name, bad, fine, f"{len(bad)} of {len(looks)} {wrong}", todo, FAILED))
     readable = {look.case_id for look in looks if look.readable}

@@ -172,7 +172,10 @@ def _truth(
         truth["healthy"] = choose(values["healthy"].lower(), _YES, f"value of healthy in {where}:")
     if "segmentation" in values:
         try:
-            truth |= truth_of_segmentation(root / values["segmentation"], next(iter(images.values())))
+            seen = truth_of_segmentation(root / values["segmentation"], next(iter(images.values())))
+            if truth.get("healthy", seen["healthy"]) != seen["healthy"]:
+                remarks.count("healthy is not what the segmentation shows, which is believed", where, "study")
+            truth |= seen
         except UnreadableImage as error:
             remarks.count("segmentation cannot be used", str(error), "study")
     elif values.get("sides") and not truth.get("healthy"):

@@ -55,11 +55,18 @@ def read(roots: Mapping[str, Path], csv: Path | None = None) -> Reading:
     """Read the folder. `csv` names participants.tsv where it lies elsewhere. Raises MedleyError."""
     root = root_of(roots, "root", ROOTS)
     remarks = Remarks()
+    if csv is not None and not csv.is_file():
+        raise MedleyError(f"--csv {csv} is not a file; participants.tsv is meant")
     people = _participants(csv or root / "participants.tsv", remarks)
+    if not any(root.glob("sub-*")):
+        raise MedleyError(f"{root} holds no folder sub-*: it is no BIDS folder, or not its top; mend --root")
     studies: dict[tuple[str, str], dict[str, list[Path]]] = {}
     for path in sorted(root.glob("sub-*/**/*.nii*")):
         found = re.match(r"(sub-[A-Za-z0-9]+)(?:_(ses-[A-Za-z0-9]+))?_(?:.*_)?(FLAIR|T1w|T2w)$", stem(path))
-        if not is_nifti(path) or found is None:
+        if not is_nifti(path):
+            continue
+        if found is None:
+            remarks.count("volume of another kind, or not named as BIDS wants, passed over", str(path), "file")
             continue
         if path.stat().st_size == 0:
             remarks.leave_out("image file of 0 bytes", str(path))

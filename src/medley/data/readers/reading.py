@@ -37,6 +37,11 @@ class Remarks:
         self.left_out += 1
         self.count(reason, example, "row left out")
 
+    def damaged(self, example: str, characters: int) -> None:
+        """Text whose bytes are not UTF-8; what could not be read stands as U+FFFD."""
+        reason = "damaged text (bytes that are not UTF-8 stand as U+FFFD)"
+        self.count(reason, example, "character", characters)
+
     def count(self, reason: str, example: str, unit: str = "row", times: int = 1) -> None:
         """Something worth saying, counted; the row stays. `unit` is in the singular; its first word takes the s."""
         before, first = self._counts.get((reason, unit), (0, example))
@@ -112,12 +117,11 @@ def read_rows(path: Path, needed: Iterable[str], remarks: Remarks) -> Iterator[t
                     remarks.leave_out(f"more fields than the header's {width}", example)
                     continue
                 clean = {name: value.strip() for name, value in row.items() if isinstance(value, str)}
+                if any("\0" in value for value in clean.values()):
+                    raise MedleyError(f"{path} line {reader.line_num} holds a NUL byte: it is damaged; fetch it again")
                 damaged = sum(value.count("\ufffd") for value in clean.values())
                 if damaged:
-                    example = f"{path.name} line {reader.line_num}"
-                    remarks.count(
-                        "damaged text (bytes that are not UTF-8 stand as U+FFFD)", example, "character", damaged
-                    )
+                    remarks.damaged(f"{path.name} line {reader.line_num}", damaged)
                 yield reader.line_num, clean
     except csv.Error as error:
         hint = "is a quote not closed, or not doubled inside a text?"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,6 +15,7 @@ from medley.data.preprocess.volume.nifti import is_nifti, stem
 from medley.data.preprocess.volume.sequences import UNKNOWN, is_mask, sequence_of
 from medley.data.readers.lesions import labels_of, plain_report, reading, truth_of_segmentation
 from medley.data.readers.reading import Reading, Remarks, find_table, optional_root, read_rows, root_of
+from medley.data.readers.studies import age_of
 
 HELP = """Read BraTS tumour volumes with their segmentations, and TextBraTS reports where they are given.
 
@@ -70,6 +70,8 @@ def read(roots: Mapping[str, Path], csv: Path | None = None) -> Reading:
             truth["grade"] = grades[case_id]
         if case_id in parts:
             truth["official_split"] = {"textbrats": parts[case_id]}
+        if "flair" not in images:
+            remarks.count("study without a FLAIR", case_id, "study")
         visit = _VISIT.match(case_id)
         cases.append(
             Case(
@@ -80,7 +82,7 @@ def read(roots: Mapping[str, Path], csv: Path | None = None) -> Reading:
                 text=_report(text, case_id, remarks),
                 labels=labels_of(truth),
                 truth=truth,
-                age_years=_years(ages.get(case_id, "")),
+                age_years=age_of(ages.get(case_id, ""), case_id, remarks),
                 source="textbrats" if text else "brats",
             )
         )
@@ -131,6 +133,8 @@ def _report(text: Path | None, case_id: str, remarks: Remarks) -> dict[str, str]
     for path in (text / case_id / f"{case_id}_flair_text.txt", text / f"{case_id}_flair_text.txt"):
         if path.is_file():
             report = plain_report(path.read_text(encoding="utf-8", errors="replace"))
+            if damaged := report.count("\ufffd"):
+                remarks.damaged(str(path), damaged)
             if len(report) >= _LEAST_LETTERS:
                 return {"report": report}
     remarks.count("no report, or one of fewer than 20 letters: the study stays without", case_id, "study")
@@ -147,13 +151,6 @@ def _column(table: Path | None, column: str, remarks: Remarks) -> dict[str, str]
             if name.lower().replace("_", "").startswith("brats") and value and value.upper() != "NA" and row[column]:
                 out[value] = row[column]
     return out
-
-
-def _years(text: str) -> float:
-    try:
-        return float(text)
-    except ValueError:
-        return math.nan
 
 
 def _official(root: Path, text: Path | None) -> dict[str, str]:

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from brain_data import turned, write_dicom_series
 
-from medley.core.errors import MedleyError
+from medley.core.errors import MedleyError, MissingExtra
 from medley.core.records import Case, ImageRef, VolumeGrid
 from medley.data.cases import write_cases
 from medley.data.preprocess.volume.batch import preprocess_brains
@@ -152,7 +152,7 @@ def test_tables_of_volumes(folder, tmp_path):
     (tmp_path / "bare").mkdir()
     with pytest.raises(MedleyError, match="holds no brain volume"):
         find_studies(tmp_path / "bare")
-    with pytest.raises(MedleyError, match="or does not exist"):
+    with pytest.raises(MedleyError, match="nowhere does not exist"):
         find_studies(tmp_path / "nowhere")
 
 
@@ -215,3 +215,31 @@ def test_a_source_is_never_written_over(tmp_path, bare):
     [row] = preprocess_brains(find_studies(tmp_path / "in")[0], tmp_path / "in", TINY_GRID)
     assert "choose another OUT" in row.error
     assert (tmp_path / "in" / "a" / "flair.nii.gz").read_bytes() == before
+
+
+def test_another_folder_s_study_of_the_same_name_is_not_written_over(tmp_path, bare):
+    for name, files in (("one", ("a", "b")), ("two", ("a", "c"))):
+        for file in files:
+            write_nifti(tmp_path / name / file / "flair.nii.gz", bare.values + len(name + file), bare.affine)
+    write_nifti(tmp_path / "two" / "a" / "flair.nii.gz", bare.values * 3, bare.affine)
+    out = tmp_path / "out"
+    preprocess_brains(find_studies(tmp_path / "one")[0], out, TINY_GRID)
+    before = (out / "a" / "flair.nii.gz").read_bytes()
+    rows = {row.case: row for row in preprocess_brains(find_studies(tmp_path / "two")[0], out, TINY_GRID)}
+    assert "one/a/flair.nii.gz; choose another OUT" in rows["a"].error
+    assert not rows["c"].error
+    assert (out / "a" / "flair.nii.gz").read_bytes() == before
+    assert set(rows_of(out)) == {"a", "b", "c"}  # b of the first folder lies there still
+
+
+def test_n4_without_its_package_is_told_before_anything_is_read(folder, tmp_path, monkeypatch):
+    monkeypatch.setattr("medley.data.preprocess.volume.bias.installed", lambda module: False)
+    with pytest.raises(MissingExtra, match="N4 bias field correction needs the package antspyx"):
+        preprocess_brains(find_studies(folder)[0], tmp_path / "out", TINY_GRID, n4=True)
+    assert not (tmp_path / "out").exists()
+
+
+def test_an_empty_argument_is_not_the_folder_one_stands_in(folder, medley):
+    code, _, error = medley("preprocess", "brains", folder / "flat", "")
+    assert code == 2
+    assert "is empty; is a shell variable not set?" in error

@@ -94,12 +94,25 @@ def cut(folder):
     return folder
 
 
+def chest(folder):
+    for number in range(len(list(folder.iterdir()))):
+        edited(folder, number, Modality="CR", SeriesInstanceUID=f"9.{number}")
+    return folder
+
+
+def emptied(folder):
+    sorted(folder.iterdir())[-1].write_bytes(b"")
+    return folder
+
+
 BAD = {
     "two series": (
         lambda f: edited(f, 2, SeriesInstanceUID="9.9", SeriesDescription="T1"),
         "holds 2 series: 'AX FLAIR'",
     ),
     "modality": (lambda f: edited(f, 0, Modality="CT"), "modality CT, which is no MRI"),
+    "chest films": (chest, "modality CR, which is no MRI"),
+    "an empty slice": (emptied, "is of 0 bytes; fetch the series again"),
     "body part": (lambda f: edited(f, 0, BodyPartExamined="SHOULDER"), "body part SHOULDER, which is no brain"),
     "a gap": (dropped, "slices are missing"),
     "two echoes": (doubled, "lie at one place"),

@@ -22,6 +22,7 @@ from medley.core.errors import MedleyError
 from medley.core.files import whole_file, write_json
 from medley.core.records import SEQUENCES, VolumeGrid
 from medley.core.workers import processes
+from medley.data.preprocess.volume.bias import n4_tool
 from medley.data.preprocess.volume.find import BrainStudy
 from medley.data.preprocess.volume.segmentation import REGIONS
 from medley.data.preprocess.volume.sequences import UNKNOWN
@@ -61,8 +62,11 @@ def preprocess_brains(
     workers: int = 1,
     progress: Callable[[int, int], None] | None = None,
 ) -> list[BrainRow]:
-    """Write each study to OUT/<name>/ and OUT/brains.csv of all. What is done already, from the same bytes with the
-    same settings, is kept. On a full disk what is finished stays, and a MedleyError says how to go on."""
+    """Write each study to OUT/<name>/ and OUT/brains.csv of all that lies there. What is done already, from the same
+    bytes with the same settings, is kept; what was made from other files keeps its place, and the study that would take
+    it is an error. On a full disk what is finished stays, and a MedleyError says how to go on. Raises MissingExtra."""
+    if n4:
+        n4_tool()
     out = Path(out)
     rows: list[BrainRow] = []
     try:
@@ -71,7 +75,7 @@ def preprocess_brains(
                 rows.append(row)
                 if progress:
                     progress(len(rows), len(studies))
-        _write_table(out / "brains.csv", rows)
+        _write_table(out / "brains.csv", [*rows, *_of_other_runs(out, {row.case for row in rows})])
     except OSError as error:
         kept = "what is finished stays, and the same command goes on from there"
         raise MedleyError(f"cannot write to {out}: {error.strerror or error}; {kept}") from error
@@ -95,6 +99,7 @@ def _one(study: BrainStudy, out: Path, grid: VolumeGrid, n4: bool) -> BrainRow:
     key = _key(study, grid, n4)
     if (row := _done(folder, key)) is not None:
         return row
+    _not_anothers(folder, study)
     files = dict(study.files)
     for source in filter(None, (*files.values(), study.segmentation, study.mask)):
         if source.resolve().parent == folder.resolve():
@@ -134,14 +139,32 @@ def _key(study: BrainStudy, grid: VolumeGrid, n4: bool) -> str:
 
 def _done(folder: Path, key: str) -> BrainRow | None:
     """The row of a study that was finished from the same bytes with the same settings, and whose files are there."""
+    told = _told(folder)
+    there = {path.name: path.stat().st_size for path in _written(folder)}
+    return told[0] if told and told[1] == key and told[2] == there else None
+
+
+def _told(folder: Path) -> tuple[BrainRow, str, dict[str, int]] | None:
+    """What was finished in a folder, of whatever files: its row, its key, and the sizes of what was written."""
     try:
         told = json.loads((folder / DONE).read_text(encoding="utf-8"))
-        row = BrainRow(**told["row"])
-        there = {path.name: path.stat().st_size for path in _written(folder)}
-        whole = told["key"] == key and there == told["files"]
+        return BrainRow(**told["row"]), told["key"], told["files"]
     except (OSError, ValueError, KeyError, TypeError):
         return None
-    return row if whole else None
+
+
+def _not_anothers(folder: Path, study: BrainStudy) -> None:
+    """Raises MedleyError where the folder holds what became of files that lie elsewhere."""
+    told = _told(folder)
+    theirs = {Path(path).resolve() for path in told[0].sources.split("; ")} if told else set[Path]()
+    if told and theirs.isdisjoint(path.resolve() for _, path in study.files):
+        raise MedleyError(f"{folder} was made from {told[0].sources}; choose another OUT, or remove that folder first")
+
+
+def _of_other_runs(out: Path, names: set[str]) -> list[BrainRow]:
+    """Rows of what earlier runs finished in OUT from another IN: brains.csv tells of all that lies there."""
+    told = [_told(path.parent) for path in sorted(out.glob(f"*/{DONE}")) if path.parent.name not in names]
+    return [one[0] for one in told if one is not None]
 
 
 def _written(folder: Path) -> list[Path]:

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-import csv
 import os
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 from pathlib import Path
 
 from medley.core.errors import MedleyError, UnreadableImage, nearest
 from medley.core.records import SEQUENCES
 from medley.data.preprocess.volume.nifti import is_nifti, stem
 from medley.data.preprocess.volume.sequences import UNKNOWN, in_words, is_mask, sequence_of, without_sequence
-from medley.data.preprocess.volume.series import is_series, series_said
+from medley.data.preprocess.volume.series import begins_as_dicom, is_series, series_said
+from medley.data.readers.reading import Remarks, header_of, read_rows
 
 _NAME_COLUMNS = ("case_id", "case", "study_id", "study", "patient_id", "patient", "subject")
 _PATH_COLUMNS = ("path", "image", "file", "filename", "source")
+_OF_THE_BRAIN = re.compile(r"brain|skull|(^|[^a-z])bet([^a-z]|$)", re.IGNORECASE)
+_OF_A_LESION = re.compile(r"lesion|tumou?r|seg|label|consensus|(^|[^a-z])(gt|roi)([^a-z]|$)", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -39,20 +42,38 @@ def find_studies(source: Path | str, out: Path | str | None = None) -> tuple[lis
     elif source.suffix == ".parquet":
         studies = _of_cases(source)
     elif source.suffix == ".csv":
-        studies = _of_csv(source)
+        studies = _of_csv(source, passed)
     elif is_nifti(source) and source.is_file():
         studies = [BrainStudy(stem(source), ((sequence_of(stem(source)), source),))]
     else:
-        raise MedleyError(f"{source} is no folder, NIfTI file, case table or CSV of brain volumes, or does not exist")
+        raise MedleyError(f"{source} {_what_it_is(source)}")
     if not studies:
-        raise MedleyError(f"{source} holds no brain volume (.nii, .nii.gz, or a folder of DICOM)")
+        why = ", ".join(f"{reason} {number}" for reason, number in passed.most_common())
+        wanted = "holds no brain volume (.nii, .nii.gz, or a folder of DICOM)"
+        raise MedleyError(f"{source} {wanted}{f'; passed over: {why}' if why else ''}")
     for study in studies:
         if study.name.strip() in ("", ".", ".."):
             raise MedleyError(f"{source}: a study is called '{study.name}', which no folder can be; give it a name")
-    twice = [name for name, count in Counter(study.name for study in studies).items() if count > 1]
-    if twice:
-        raise MedleyError(f"two studies of {source} would be written to {twice[0]}; give them names of their own")
+    first = dict[str, BrainStudy]()
+    for study in studies:
+        if (other := first.setdefault(study.name, study)) is not study:
+            pair = f"{other.files[0][1]} and {study.files[0][1]}"
+            raise MedleyError(f"{source}: {pair} would both be written to {study.name}; give them names of their own")
     return sorted(studies, key=lambda study: study.name), passed
+
+
+def _what_it_is(source: Path) -> str:
+    """What is wrong with a source that is none, and what to do."""
+    name = source.name.lower()
+    if not source.exists():
+        return "does not exist"
+    if name.endswith((".zip", ".tar", ".tgz", ".tar.gz", ".7z")):
+        return "is an archive; unpack it, and name the folder"
+    if name.endswith((".img", ".hdr")):
+        return "is an Analyze pair, which does not say where left is; convert the original DICOM with dcm2niix"
+    if begins_as_dicom(source):
+        return "is one DICOM image; name the folder that holds its whole series"
+    return "is no folder, NIfTI file (.nii, .nii.gz), case table or CSV of brain volumes"
 
 
 def _below(folder: Path, out: Path | str | None, passed: Counter[str]) -> Iterator[BrainStudy]:
@@ -87,10 +108,12 @@ def sequence_told(path: Path) -> str:
 def _of_folder(plain: str, top: str, volumes: Sequence[Path], passed: Counter[str]) -> Iterator[BrainStudy]:
     """Files of one folder whose names differ by the sequence alone are one study."""
     groups: dict[str, list[Path]] = {}
-    masks = [path for path in volumes if is_mask(stem(path))]
+    masks = _masks(volumes)
     for path in volumes:
         if path not in masks:
             groups.setdefault(without_sequence(stem(path)), []).append(path)
+    if not groups:
+        passed["mask by its name, with no volume beside it"] += len(masks)
     for key, group in groups.items():
         sequences = [sequence_of(stem(path)) for path in group]
         if len(set(sequences)) < len(group) or (UNKNOWN in sequences and len(group) > 1):
@@ -101,13 +124,14 @@ def _of_folder(plain: str, top: str, volumes: Sequence[Path], passed: Counter[st
             name = plain or key or top
         else:
             name = "__".join(filter(None, (plain, key if len(group) > 1 else stem(group[0]))))
-        own = (
-            masks
-            if len(groups) == 1
-            else [path for path in masks if key and f"{in_words(stem(path))}-".startswith(f"{key}-")]
-        )
-        brain = [path for path in own if re.search("brain", stem(path), re.IGNORECASE)]
-        lesion = [path for path in own if path not in brain]
+        alone = len(groups) == 1
+        own = [path for path in masks if alone or (key and f"{in_words(stem(path))}-".startswith(f"{key}-"))]
+        brain = [path for path in own if _OF_THE_BRAIN.search(stem(path))]
+        vague = [path for path in own if path not in brain and in_words(stem(path)).endswith("mask")]
+        vague = [path for path in vague if not _OF_A_LESION.search(stem(path))]
+        lesion = [path for path in own if path not in brain and path not in vague]
+        if vague:
+            passed["mask that does not say of what (brain_mask and lesion_mask would)"] += len(vague)
         if len(lesion) > 1:
             passed["segmentation, of which its study has several"] += len(lesion)
         yield BrainStudy(
@@ -116,6 +140,16 @@ def _of_folder(plain: str, top: str, volumes: Sequence[Path], passed: Counter[st
             lesion[0] if len(lesion) == 1 else None,
             brain[0] if len(brain) == 1 else None,
         )
+
+
+def _masks(volumes: Sequence[Path]) -> list[Path]:
+    """Those that are labels by their names. What all names of a folder begin with is the study's, not the file's:
+    `roi_01_flair` beside `roi_01_t1` is no mask."""
+    words = {path: in_words(stem(path)).split("-") for path in volumes}
+    alike = takewhile(lambda place: len(set(place)) == 1, zip(*words.values(), strict=False))
+    shared = len(list(alike)) if len(volumes) > 1 else 0
+    own = {path: "-".join(said[shared:]) for path, said in words.items()}
+    return [path for path in volumes if is_mask(own[path] if sequence_of(own[path]) != UNKNOWN else stem(path))]
 
 
 def _of_cases(table: Path) -> list[BrainStudy]:
@@ -130,27 +164,26 @@ def _of_cases(table: Path) -> list[BrainStudy]:
     return studies
 
 
-def _of_csv(table: Path) -> list[BrainStudy]:
+def _of_csv(table: Path, passed: Counter[str]) -> list[BrainStudy]:
     """One study a row: columns flair, t1, t1c, t2 of paths, or one of paths whose names tell the sequence."""
-    try:
-        with table.open(encoding="utf-8-sig", newline="") as file:
-            rows = csv.DictReader(file)
-            header, rows_read = list(rows.fieldnames or ()), list(rows)
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise MedleyError(f"{table} is not a CSV table that can be read: {error}") from error
+    header, remarks = header_of(table), Remarks()
     named = [name for name in SEQUENCES if name in header]
     path_column = next((name for name in _PATH_COLUMNS if name in header), None)
     if not named and path_column is None:
         raise MedleyError(f"{table} lacks a column of {', '.join(SEQUENCES)} or path{nearest('path', header)}")
     name_column = next((name for name in _NAME_COLUMNS if name in header), None)
     studies = []
-    for row in rows_read:
+    for _, row in read_rows(table, (), remarks):
         files = tuple((name, table.parent / row[name]) for name in named if row[name])
         if not files and path_column and row[path_column]:
             path = table.parent / row[path_column]
             files = ((row.get("sequence", "").lower() or sequence_told(path), path),)
-        if files:
-            name = row[name_column] if name_column else stem(files[0][1])
-            beside = {what: table.parent / row[what] for what in ("segmentation", "mask") if row.get(what)}
-            studies.append(BrainStudy(name.replace("/", "__"), files, **beside))
+        if not files:
+            passed["row without a path"] += 1
+            continue
+        name = row[name_column] if name_column else stem(files[0][1])
+        beside = {what: table.parent / row[what] for what in ("segmentation", "mask") if row.get(what)}
+        studies.append(BrainStudy(name.replace("/", "__"), files, **beside))
+    if remarks.left_out:
+        passed["row with more fields than the header"] += remarks.left_out
     return studies

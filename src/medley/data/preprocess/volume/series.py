@@ -30,10 +30,11 @@ _DAMAGES = (RuntimeError, AttributeError, LookupError, ValueError, TypeError, OS
 def is_series(folder: Path | str) -> bool:
     """Whether a folder holds DICOM itself: its first files are looked at, not its subfolders."""
     files = [path for path in sorted(Path(folder).iterdir()) if path.is_file() and not path.name.startswith(".")]
-    return any(_begins_as_dicom(path) for path in files[:3])
+    return any(begins_as_dicom(path) for path in files[:3])
 
 
-def _begins_as_dicom(path: Path) -> bool:
+def begins_as_dicom(path: Path) -> bool:
+    """Whether a file has DICOM's mark."""
     try:
         with path.open("rb") as file:
             return file.read(132)[128:] == b"DICM"
@@ -49,9 +50,11 @@ def read_series(folder: Path | str) -> RawVolume:
     headers, others = _headers(folder)
     if not headers:
         raise UnreadableImage(f"{folder} holds no DICOM image")
-    _one_series(headers, folder)
     first = headers[0][1]
+    if len({str(header.get("Modality") or "") for _, header in headers}) > 1:
+        _one_series(headers, folder)  # of several machines: which they are says more than that one is no MRI
     _of_a_head(first, folder)
+    _one_series(headers, folder)
     order, affine = _geometry(headers, folder)
     values = np.stack([_slice(headers[place][0]) for place in order], axis=2)
     remarks = (f"{counted(others, 'file')} of {folder.name} hold no image and were passed over",) if others else ()
@@ -79,6 +82,8 @@ def _headers(folder: Path, most: int | None = None) -> tuple[list[tuple[Path, An
             break
         if not path.is_file() or path.name.startswith(".") or path.name.upper() == "DICOMDIR":
             continue
+        if path.stat().st_size == 0:
+            raise UnreadableImage(f"{path} is of 0 bytes; fetch the series again, or delete the file if it is no slice")
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # pydicom's, of lengths and delimiters: what matters is an error below
