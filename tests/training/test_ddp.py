@@ -7,7 +7,10 @@ from pathlib import Path
 import pytest
 
 from medley.core.config import merged
+from medley.data.cohorts.brain.cohort import generate
+from medley.data.splits import make_split, write_splits
 from medley.training.curves import read_journal
+from medley.training.recipe import resolve_recipe
 from medley.training.stages import train
 
 STILL = {"model": {"dropout": 0.0, "drop_note": 0.0, "drop_film": 0.0}, "trainer": {"augment": False}}
@@ -35,3 +38,26 @@ def test_accumulation_gives_the_curve_of_the_large_batch(single, toy_recipe, tmp
 def test_two_processes_that_accumulate_give_the_curve_of_one(single, toy_recipe, tmp_path):
     recipe = toy_recipe(**merged(STILL, {"trainer": {"devices": 2}}), stages={"joint": {"batch": 4, "accumulate": 2}})
     assert losses(train(recipe, tmp_path / "two")) == pytest.approx(single, abs=1e-4)
+
+
+def test_two_processes_train_a_tower_of_volumes_as_one_does(tmp_path):
+    """A small inflated SigLIP has an attention of its own, which a spawned process has to be told of."""
+    table = generate(tmp_path / "brains", 24, seed=3, px=32, workers=1, sequences=("flair",))
+    write_splits(tmp_path / "splits.json", make_split(table, by="stratified", seed=1, fractions=(0.5, 0.25, 0.25)))
+    curves = {}
+    for name, devices, accumulate in (("one", 1, 2), ("two", 2, 1)):
+        document = {
+            "family": "braingemma3d",
+            "size": "toy",
+            "data": {
+                "cases": str(tmp_path / "brains" / "cases.parquet"),
+                "splits": str(tmp_path / "splits.json"),
+                "notes": {"regime": "none"},
+            },
+            "stages": {"towers": {"epochs": 2, "batch": 4, "accumulate": accumulate}},
+            "trainer": {"precision": "fp32", "augment": False, "devices": devices},
+        }
+        run = train(resolve_recipe(document, "toy recipe"), tmp_path / name)
+        curves[name] = [line["loss"] for line in read_journal(run / "1-towers" / "metrics.jsonl")]
+    assert max(curves["one"]) - min(curves["one"]) > 0.05, "a curve that does not move proves nothing"
+    assert curves["two"] == pytest.approx(curves["one"], rel=5e-5)

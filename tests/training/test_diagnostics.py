@@ -35,6 +35,13 @@ def test_a_model_that_says_the_same_of_everybody_tells_nothing_of_anybody():
         told_of_the_patient({"real": OWN[:1]}, PATIENTS[:1], seed=0)
 
 
+def test_reports_without_a_word_tell_nothing_and_end_no_training():
+    told = told_of_the_patient({"real": [""] * len(OWN), "zero": SAME}, PATIENTS, seed=0)
+    assert {(metric.value, metric.ci95) for metric in told.values()} == {(0, (0, 0))}
+    some = ["", *OWN[1:]]
+    assert 0 < told_of_the_patient({"real": some}, PATIENTS, seed=0)["real"].value < 1
+
+
 def test_inputs_are_what_their_names_say_and_the_same_each_time():
     rng = np.random.default_rng(0)
     voxels = rng.integers(0, 255, (2, 6, 8, 8)).astype(np.uint8)

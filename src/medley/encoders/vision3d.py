@@ -185,6 +185,11 @@ class Vision3D(nn.Module):
         self.checkpointing = checkpointing
         self.pretrained = False  # whether from_pretrained gives the frozen part of it back
 
+    def __setstate__(self, state: Any) -> None:
+        """A process that is spawned for another device is handed a model that it did not build."""
+        register_plain_attention()
+        super().__setstate__(state)
+
     def forward(self, volumes_BSDHW: torch.Tensor) -> torch.Tensor:
         """Patches [B, P, C] after the last norm, of volumes in [0, 1]."""
         tokens_BPC, (depth, *_) = self.embed(volumes_BSDHW)
@@ -273,6 +278,13 @@ def plain_attention(
     return (shares @ value).transpose(1, 2), None
 
 
+def register_plain_attention() -> None:
+    """Make it known to transformers in this process."""
+    from transformers import AttentionInterface
+
+    AttentionInterface.register(_PLAIN, plain_attention)
+
+
 def build_vision3d(
     spec: Vision3DSpec,
     shape: Grid,
@@ -286,7 +298,7 @@ def build_vision3d(
 
     Raises MedleyError where the weights cannot be had or the patches do not fit the grid.
     """
-    from transformers import AttentionInterface, AutoConfig, AutoModel
+    from transformers import AutoConfig, AutoModel
 
     config = AutoConfig.for_model(**spec.config)
     config.vision_use_head = pool
@@ -298,7 +310,7 @@ def build_vision3d(
     else:
         backbone = AutoModel.from_config(config)
     if spec.name is None:
-        AttentionInterface.register(_PLAIN, plain_attention)
+        register_plain_attention()
         backbone.set_attn_implementation(_PLAIN)
     tower = Vision3D(backbone, shape, sequences, inflation, pool, checkpointing)
     tower.pretrained = pretrained

@@ -121,7 +121,7 @@ def told_of_the_patient(reports: Mapping[str, Sequence[str]], patients: Sequence
     for name, texts in reports.items():
         tokens = [rouge_tokens(text) for text in texts]
         pairs = rouge_part([tokens[i] for i in range(n) for _ in range(n)], real * n).by_report["rouge_l"]
-        like_NN = pairs.reshape(n, n)
+        like_NN = np.nan_to_num(pairs.reshape(n, n))  # a report without a word is like none
         told_N = like_NN[own] - like_NN[~own].reshape(n, n - 1).mean(1)
         found[name] = _mean(told_N, patients, seed)
     return found
