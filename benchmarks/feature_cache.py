@@ -68,11 +68,9 @@ from medley.training.stages import _trainer_options
 
 BARS = {"tiny": 1.1, "paper": 2.0, "head": 50.0}
 COHORT_WORDS = 32  # of a report of the generated cohort, on average
-PROMPT, PAPER_WORDS = (
-    64,
-    256,
-)  # of the paper's system: the image's tokens, the chat and what is asked; the longest report
-VISION_DIM, VISION_LAYERS, GEMMA_DIM, GEMMA_LAYERS, WORDS = 256, 16, 512, 2, 192  # in the paper's proportion
+PROMPT, PAPER_WORDS = 64, 256  # of the paper's system: the image, the chat and what is asked; the longest report
+VISION_DIM, VISION_LAYERS, GEMMA_DIM, GEMMA_LAYERS, WORDS = 384, 17, 768, 2, 192  # in the paper's proportion
+DEEP = 4  # slices of a patch, as above
 ADAPTED = [r"lm\.model\.layers\.\d+\.self_attn\.[qkvo]_proj"]
 WIDTH = 768  # of a ViT-B
 DEV = 2  # studies; dev is no part of what is timed
@@ -215,7 +213,7 @@ def brains(name: str, changes: dict[str, Any], words: int, batch: int | None, st
     seed_torch("feature cache", 0)
     model = BRAINS.model(config, processor)
     if name == "paper":
-        print_proportions(model, len(processor.tokenizer), words)
+        print_proportions(model, words)
     for stage in BRAINS.stages(config, processor):
         if stage.name not in ("warmup", "lora"):
             continue
@@ -251,13 +249,15 @@ def volumes_of(studies: Sequence[Study], reads: VolumeInput, store: Path) -> Vol
     return Volumes(reads, {f"{study.case.case_id}.nii.gz": study.case.case_id for study in studies}, {}, store)
 
 
-def print_proportions(model: nn.Module, vocabulary: int, words: int) -> None:
-    """Operations of a forward pass over one study, of the published system and of the one that is timed."""
+def print_proportions(model: nn.Module, words: int) -> None:
+    """Operations of a forward pass over one study, of the published system and of the one that is timed. Raises
+    ValueError where their proportions are more than 10 % apart: what is timed then tells nothing of the published."""
     config = build_config(BRAINS.config, BRAINS.sizes["paper"], "paper")
     with torch.device("meta"):
         published = BRAINS.model(config, BRAINS.sketch(config), pretrained=False)
     on_meta = copy.deepcopy(model).to("meta")
     prompt = model.config.tokens + 2  # type: ignore[union-attr, operator]
+    shares = dict[str, float]()
     rows = {"published": (published, PROMPT, PAPER_WORDS), "timed here": (on_meta, prompt, words)}
     for name, (one, before, said) in rows.items():
         vision, between, language = operations(one, before, said)
@@ -266,6 +266,9 @@ def print_proportions(model: nn.Module, vocabulary: int, words: int) -> None:
             f"{language / 1e9:.3g} ({before} + {said} words); vision : language {vision / language:.2f}",
             flush=True,
         )
+        shares[name] = vision / language
+    if not 0.9 < shares["timed here"] / shares["published"] < 1.1:
+        raise ValueError("vision and language are not in the published proportion: mend VISION_*, GEMMA_*, DEEP")
 
 
 def operations(model: Any, prompt: int, words: int) -> tuple[int, int, int]:
@@ -396,6 +399,7 @@ def problems(only: Sequence[str], quick: bool, folder: Path) -> Iterator[Problem
     if "paper" in only:
         changes = {"vision_dim": VISION_DIM, "vision_layers": VISION_LAYERS, "decoder_dim": GEMMA_DIM}
         changes |= {"decoder_layers": GEMMA_LAYERS, "report_tokens": WORDS, "lora_paths": ADAPTED}
+        changes |= {"depth_kernel": DEEP, "depth_stride": DEEP, "tell_facts": False}
         yield from brains("paper", changes, WORDS, 4, steps, folder)
     if "head" in only:
         yield from heads(few or 32, steps, folder)
