@@ -12,6 +12,9 @@ well, volumes made in numpy and put to the model one by one, kernel of width 0.2
 regressions of scikit-learn (its selection of all features, then alpha 1). Its ranking is read without the background.
 Ours is what `explain_lime` draws: a folded Hadamard design, in batches, closed form.
 
+With --run, ours asks as precisely as the run was trained (bf16 in the tiny recipe), as `medley explain` does, and the
+peer in the 32 bits that its recipe has; `same bits` is the ratio if each row of the peer took what it takes in ours.
+
 `ratio` is the peer's seconds over ours; a peer that is not stable after `--most` rows counts with those, and the ratio
 is a lower bound (`>=`). `same rows` is the peer's time over ours at the same number of rows: what batching alone gives.
 `as shipped` is explain_lime with its own stop (two streams of one seed agree), and the tau of two such answers.
@@ -24,6 +27,7 @@ from __future__ import annotations
 
 import argparse
 import copy
+import dataclasses
 import itertools
 import platform
 import time
@@ -58,6 +62,7 @@ class Problem:
 
     name: str
     score: Score
+    peer_score: Score
     volume: torch.Tensor  # [S, D, H, W]
     pieces_DHW: np.ndarray
     baseline: torch.Tensor
@@ -128,7 +133,7 @@ class Plain:
             hidden[self.problem.pieces_DHW == piece] = True
         temp[:, hidden] = self.fudged[:, hidden]
         with torch.inference_mode():
-            return float(self.problem.score(torch.from_numpy(temp).to(self.problem.volume.device)[None]))
+            return float(self.problem.peer_score(torch.from_numpy(temp).to(self.problem.volume.device)[None]))
 
 
 @dataclass(frozen=True)
@@ -163,11 +168,13 @@ def compare(problem: Problem, seeds: Sequence[int], batch: int, top: int | None,
     step = block_rows(int(problem.pieces_DHW.max()))
     with torch.inference_mode():  # the first call is slow
         problem.score(problem.volume[None].repeat(batch, 1, 1, 1, 1))
-        problem.score(problem.volume[None])
+        problem.peer_score(problem.volume[None])
     ours = until_stable(partial(Ours, problem, batch), seeds, step, top, most)
     peer = until_stable(partial(Plain, problem), seeds, step, top, most)
     alone = Ours(problem, 1, seeds[0])
     alone.more()
+    peer_alike = Plain(dataclasses.replace(problem, peer_score=problem.score), seeds[0])
+    peer_alike.more()
     begin = time.perf_counter()
     options = {"baseline": problem.baseline, "batch": batch, "top": top, "most": most}
     shipped = [explain_lime(problem.score, problem.volume, problem.pieces_DHW, seed=seed, **options) for seed in seeds]
@@ -183,6 +190,7 @@ def compare(problem: Problem, seeds: Sequence[int], batch: int, top: int | None,
         "peer_tau": peer.tau,
         "bound": ">=" if not peer.stable and ours.stable else "" if ours.stable else "?",
         "ratio": peer.seconds / ours.seconds,
+        "same_bits": peer_alike.asking_s / step * peer.rows / ours.seconds,
         "same_rows": (peer.seconds / peer.rows) / (ours.seconds / ours.rows),
         "batching": (alone.seconds / step) / (ours.seconds / ours.rows),
         "shipped_rows": float(np.mean([one.samples for one in shipped])),
@@ -240,7 +248,7 @@ def builtin(count: int, number: int, fill: str, device: str) -> Iterator[Problem
     model = Small().eval().to(device)
     for index in range(count):
         voxels = ellipsoid(index)
-        yield problem_of(f"random {index}", model, voxels, SPACING_MM, number, fill, device)
+        yield problem_of(f"random {index}", model, model, voxels, SPACING_MM, number, fill, device)
 
 
 def of_run(run: Path, target_name: str, count: int, number: int, fill: str, device: str) -> Iterator[Problem]:
@@ -255,9 +263,10 @@ def of_run(run: Path, target_name: str, count: int, number: int, fill: str, devi
     for case in ill[:count]:
         study = source.study(case, source.groups(case)[0])
         (answer,) = predictor.predictions([study])
-        several = volume_score(predictor, study, [target(target_name, answer.hypothesis["report"], offsets)])
-        score = partial(_first, several)
-        yield problem_of(case.case_id, score, study.volume.voxels, spacing_of(study.volume), number, fill, device)
+        asked = [target(target_name, answer.hypothesis["report"], offsets)]
+        ours = partial(_first, volume_score(predictor, study, asked, predictor.recipe.trainer.precision))
+        peer = partial(_first, volume_score(predictor, study, asked))
+        yield problem_of(case.case_id, ours, peer, study.volume.voxels, spacing_of(study.volume), number, fill, device)
 
 
 def _first(several: Score, volumes: torch.Tensor) -> torch.Tensor:
@@ -265,19 +274,26 @@ def _first(several: Score, volumes: torch.Tensor) -> torch.Tensor:
 
 
 def problem_of(
-    name: str, score: Score, voxels_SDHW: np.ndarray, spacing_mm: tuple, number: int, fill: str, device: str
+    name: str,
+    score: Score,
+    peer_score: Score,
+    voxels_SDHW: np.ndarray,
+    spacing_mm: tuple,
+    number: int,
+    fill: str,
+    device: str,
 ) -> Problem:
     pieces_DHW = supervoxels(voxels_SDHW, spacing_mm, number)
     shown = baseline(fill, voxels_SDHW, pieces_DHW, spacing_mm)
     volume, hidden = (torch.from_numpy(one).to(device) for one in (voxels_SDHW, shown))
-    return Problem(name, score, volume, pieces_DHW, hidden)
+    return Problem(name, score, peer_score, volume, pieces_DHW, hidden)
 
 
 def summary(rows: Sequence[dict]) -> dict[str, float]:
     """Medians over the problems."""
     return {
         name: float(np.median([row[name] for row in rows]))
-        for name in ("ratio", "same_rows", "batching", "rows", "peer_rows", "shipped_s", "shipped_tau")
+        for name in ("ratio", "same_bits", "same_rows", "batching", "rows", "peer_rows", "shipped_s", "shipped_tau")
     }
 
 

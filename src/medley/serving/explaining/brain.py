@@ -6,7 +6,8 @@ for one in explain_brain(predictor, study, ["sides"], "lime", "mean", seed=0):
 
 The report is written once; each method hides parts of the volume and asks how likely the same words still are. All that
 precedes the image in the prompt is the same for every perturbation; the order of prompt and image is the model's own,
-as in training and prediction.
+as in training and prediction. LIME asks thousands of times and runs as precisely as the training did: in bf16 a row
+takes half the time, and is off by a fiftieth to a twelfth of what rows scatter by. All else is in 32 bits.
 
 Shapes: B perturbed volumes, S sequences, D H W voxels, K tokens of the image, E width, T tokens of a report.
 """
@@ -102,7 +103,7 @@ def explain_brain(
     pieces_DHW = supervoxels(volume.voxels, spacing, *([pieces] if pieces else []))
     voxels = torch.from_numpy(volume.voxels).to(predictor.device)
     fill = torch.from_numpy(hidden_as(baseline, volume.voxels, pieces_DHW, spacing)).to(predictor.device)
-    score = volume_score(predictor, study, asked)
+    score = volume_score(predictor, study, asked, predictor.recipe.trainer.precision if method == "lime" else "fp32")
     fits: list[Explanation | None] = [None] * len(asked)
     if method == "lime":
         found = explain_targets(
@@ -140,9 +141,12 @@ def _all_of(report: str) -> tuple[str, ...]:
     return ("report", "sides") if swap_sides(report) != report else ("report",)
 
 
-def volume_score(predictor: Predictor, study: Study, targets: Sequence[Target]) -> Score:
-    """Perturbed volumes uint8 or float [B, S, D, H, W] on the scale 0 to 255 -> the targets' values [B, targets]."""
+def volume_score(predictor: Predictor, study: Study, targets: Sequence[Target], precision: str = "fp32") -> Score:
+    """Perturbed volumes uint8 or float [B, S, D, H, W] on the scale 0 to 255 -> the targets' values [B, targets].
+
+    `precision`: fp32, bf16 or fp16, of the products of matrices."""
     model: Any = predictor.model
+    half = {"bf16": torch.bfloat16, "fp16": torch.float16}.get(precision)
     words = predictor.processor.words  # type: ignore[attr-defined]
     prompt_1L = predictor.processor([study]).prompt_BL.to(predictor.device)
     begun = model.decoder.begun(prompt_1L)
@@ -154,7 +158,13 @@ def volume_score(predictor: Predictor, study: Study, targets: Sequence[Target]) 
         rows_BT = words.reports([text]).to(predictor.device).expand(len(memory_BKE), -1)
         return -model.decoder.nll(memory_BKE, prompt_1L.expand(len(memory_BKE), -1), rows_BT, begun)
 
-    return score_of(targets, see, say)
+    several = score_of(targets, see, say)
+
+    def score(volumes: torch.Tensor) -> torch.Tensor:
+        with torch.autocast(volumes.device.type, half or torch.bfloat16, enabled=half is not None):
+            return several(volumes)
+
+    return score
 
 
 def held_against(

@@ -48,9 +48,10 @@ def own_source(predictor: Predictor, tick: Tick = None) -> Source:
     began = read_json(_run(predictor) / "data.json")
     for key, now in (("table_digest", source.table.digest), ("split_digest", source.manifest.digest)):
         if began[key] != now:
+            drawn = " (a cohort drawn by another version or kind of processor may differ in grey levels)"
             raise MedleyError(
-                f"{source.table.path}: its {key.replace('_', ' ')} is {now}, the run was trained on {began[key]}; "
-                "score other data with --cases and --splits"
+                f"{source.table.path}: its {key.replace('_', ' ')} is {now}, the run was trained on {began[key]}"
+                f"{drawn if predictor.recipe.data.cohort else ''}; score other data with --cases and --splits"
             )
     return source
 
