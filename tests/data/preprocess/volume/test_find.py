@@ -53,6 +53,13 @@ def test_what_a_mask_is_of_is_not_guessed(files, beside, segmentation, mask, cou
     assert list(passed) == ([counted] if counted else [])
 
 
+def test_a_study_that_is_called_brain_has_a_segmentation_all_the_same(files):
+    for study in find_studies(files("brain_01_flair", "brain_01_seg", "brain_02_flair", "brain_02_t1", "brain_02_seg"))[
+        0
+    ]:
+        assert (study.segmentation is not None, study.mask) == (True, None), study.name
+
+
 def test_rows_without_a_path_and_rows_that_are_too_long_are_counted(files):
     folder = files("x_flair")
     (folder / "list.csv").write_text("case_id,flair\na,x_flair.nii.gz\nb,\nc,x_flair.nii.gz,more\n")

@@ -108,7 +108,8 @@ def sequence_told(path: Path) -> str:
 def _of_folder(plain: str, top: str, volumes: Sequence[Path], passed: Counter[str]) -> Iterator[BrainStudy]:
     """Files of one folder whose names differ by the sequence alone are one study."""
     groups: dict[str, list[Path]] = {}
-    masks = _masks(volumes)
+    said = _own_words(volumes)
+    masks = [path for path in volumes if is_mask(said[path] if sequence_of(said[path]) != UNKNOWN else stem(path))]
     for path in volumes:
         if path not in masks:
             groups.setdefault(without_sequence(stem(path)), []).append(path)
@@ -126,9 +127,9 @@ def _of_folder(plain: str, top: str, volumes: Sequence[Path], passed: Counter[st
             name = "__".join(filter(None, (plain, key if len(group) > 1 else stem(group[0]))))
         alone = len(groups) == 1
         own = [path for path in masks if alone or (key and f"{in_words(stem(path))}-".startswith(f"{key}-"))]
-        brain = [path for path in own if _OF_THE_BRAIN.search(stem(path))]
-        vague = [path for path in own if path not in brain and in_words(stem(path)).endswith("mask")]
-        vague = [path for path in vague if not _OF_A_LESION.search(stem(path))]
+        brain = [path for path in own if _OF_THE_BRAIN.search(said[path])]
+        vague = [path for path in own if path not in brain and said[path].endswith("mask")]
+        vague = [path for path in vague if not _OF_A_LESION.search(said[path])]
         lesion = [path for path in own if path not in brain and path not in vague]
         if vague:
             passed["mask that does not say of what (brain_mask and lesion_mask would)"] += len(vague)
@@ -142,14 +143,13 @@ def _of_folder(plain: str, top: str, volumes: Sequence[Path], passed: Counter[st
         )
 
 
-def _masks(volumes: Sequence[Path]) -> list[Path]:
-    """Those that are labels by their names. What all names of a folder begin with is the study's, not the file's:
-    `roi_01_flair` beside `roi_01_t1` is no mask."""
+def _own_words(volumes: Sequence[Path]) -> dict[Path, str]:
+    """What each file's name says of it. What all names of a folder begin with is said of the study: `roi_01_flair`
+    beside `roi_01_t1` is no mask, `brain_01_seg` beside `brain_01_flair` none of the brain."""
     words = {path: in_words(stem(path)).split("-") for path in volumes}
     alike = takewhile(lambda place: len(set(place)) == 1, zip(*words.values(), strict=False))
     shared = len(list(alike)) if len(volumes) > 1 else 0
-    own = {path: "-".join(said[shared:]) for path, said in words.items()}
-    return [path for path in volumes if is_mask(own[path] if sequence_of(own[path]) != UNKNOWN else stem(path))]
+    return {path: "-".join(said[shared:]) for path, said in words.items()}
 
 
 def _of_cases(table: Path) -> list[BrainStudy]:
