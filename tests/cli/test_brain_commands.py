@@ -11,10 +11,14 @@ from pathlib import Path
 import nibabel
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
+from medley import load
 from medley.data.cases import read_cases
 from medley.language.brain import read_brain
+from medley.serving.explaining.brain import explain_brain, volume_score
+from medley.serving.opening.request import Request
 
 RECIPE = """
 family: braingemma3d
@@ -163,6 +167,7 @@ def test_explain_writes_maps_in_the_space_of_the_source(medley, run, cohort, tmp
         pytest.skip("the toy wrote nothing of this study")
     assert code == 0, err
     [one] = json.loads((tmp_path / "out" / "explanations.json").read_text())["explanations"]
+    assert one["precision"] == "fp32"  # as the recipe has it
     assert 0 <= one["lesion"]["auprc"] <= 1
     assert 0 <= one["curves"]["deletion_random"] <= 1
     assert ("lime" in one) == ("best_supervoxel" in one["lesion"]) == (method == "lime")
@@ -172,6 +177,26 @@ def test_explain_writes_maps_in_the_space_of_the_source(medley, run, cohort, tmp
     source = nibabel.load(next(image.path for image in case.images if image.view == "flair"))
     assert drawn.shape == source.shape
     assert np.allclose(drawn.affine, source.affine, atol=1e-4)
+
+
+def test_lime_asks_as_precisely_as_the_training_did_and_all_else_in_32_bits(run, cohort):
+    predictor = load(run)
+    case = next(case for case in read_cases(cohort / "cases.parquet").cases if not case.truth["healthy"])
+    path = next(image.path for image in case.images if image.view == "flair")
+    [study] = predictor.read(Request(path)).studies
+    trainer = predictor.recipe.trainer.model_copy(update={"precision": "bf16"})
+    predictor.recipe = predictor.recipe.model_copy(update={"trainer": trainer})
+    found = {
+        method: explain_brain(predictor, study, ["report"], method, report="A left frontal lesion.", most=200)[0]
+        for method in ("lime", "occlusion")
+    }
+    assert {method: one.precision for method, one in found.items()} == {"lime": "bf16", "occlusion": "fp32"}
+    asked = [found["lime"].target]
+    whole = torch.from_numpy(study.volume.voxels)[None]
+    with torch.inference_mode():
+        exact, half = (float(volume_score(predictor, study, asked, how)(whole)) for how in ("fp32", "bf16"))
+    assert found["lime"].fit.whole == half != exact
+    assert half == pytest.approx(exact, rel=0.02)
 
 
 @pytest.mark.parametrize(

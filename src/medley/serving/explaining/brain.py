@@ -55,6 +55,7 @@ class VolumeExplanation:
     target: Target
     method: str
     baseline: str
+    precision: str  # of the products of matrices: fp32, bf16, fp16
     map_DHW: np.ndarray
     volume: Volume
     fit: Explanation | None
@@ -66,6 +67,7 @@ class VolumeExplanation:
         """Plain JSON, without the arrays."""
         found: dict[str, Any] = {"case_id": self.case_id, "report": self.report, "target": self.target.name}
         found |= {"told": self.target.told, "method": self.method, "baseline": self.baseline}
+        found |= {"precision": self.precision}
         found |= {"lime": self.fit.as_json()} if self.fit else {}
         found |= {"curves": dict(self.curves)}
         return found | ({"lesion": self.held.values, "chance": self.held.chance} if self.held else {})
@@ -103,7 +105,8 @@ def explain_brain(
     pieces_DHW = supervoxels(volume.voxels, spacing, *([pieces] if pieces else []))
     voxels = torch.from_numpy(volume.voxels).to(predictor.device)
     fill = torch.from_numpy(hidden_as(baseline, volume.voxels, pieces_DHW, spacing)).to(predictor.device)
-    score = volume_score(predictor, study, asked, predictor.recipe.trainer.precision if method == "lime" else "fp32")
+    precision = predictor.recipe.trainer.precision if method == "lime" else "fp32"
+    score = volume_score(predictor, study, asked, precision)
     fits: list[Explanation | None] = [None] * len(asked)
     if method == "lime":
         found = explain_targets(
@@ -130,7 +133,7 @@ def explain_brain(
             key=(seed, case_id),
         )
         held = None if lesion_DHW is None else held_against(map_DHW, fit, pieces_DHW, lesion_DHW, volume)
-        parts = (map_DHW, volume, fit, pieces_DHW, curves, held)
+        parts = (precision, map_DHW, volume, fit, pieces_DHW, curves, held)
         explained.append(VolumeExplanation(case_id, report, one, method, baseline, *parts))
     return explained
 
