@@ -16,7 +16,8 @@ With --run, ours asks as precisely as the run was trained (bf16 in the tiny reci
 peer in the 32 bits that its recipe has; `same bits` is the ratio if each row of the peer took what it takes in ours.
 
 `ratio` is the peer's seconds over ours; a peer that is not stable after `--most` rows counts with those, and the ratio
-is a lower bound (`>=`). `same rows` is the peer's time over ours at the same number of rows: what batching alone gives.
+is a lower bound (`>=`). `same rows` is the peer's time over ours at the same number of rows, `batching` what the batch
+alone gives of it: ours one by one over ours in batches.
 `as shipped` is explain_lime with its own stop (two streams of one seed agree), and the tau of two such answers.
 
 Without --run the model is a small one with random weights, and volumes are ellipsoids of noise with a bright lump: for
