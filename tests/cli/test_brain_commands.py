@@ -250,3 +250,25 @@ def test_a_grid_that_is_none_is_one_line(medley, tmp_path, asked):
     assert code == 2
     assert f"{asked[0]} {asked[1]}: it must be depth x height x width" in err
     assert len(err.strip().splitlines()) == 1
+
+
+def test_a_model_that_only_writes_is_trained_scored_and_asked(medley, cohort, tmp_path):
+    """facts_weight 0, as the published system: there are no scores beside the text, and nothing to fit to them."""
+    document = RECIPE.replace("COHORT", str(cohort)).replace(
+        "size: toy", "size: toy\nmodel: {facts_weight: 0.0, tell_facts: false}"
+    )
+    (tmp_path / "words.yaml").write_text(document)
+    only = [part for stage in ("contrastive", "warmup", "lora") for part in ("--set", f"stages.{stage}.epochs=0.2")]
+    code, _, err = medley(
+        "train", tmp_path / "words.yaml", "--out", tmp_path / "run", *only, "--set", "evaluate.explained=0"
+    )
+    assert code == 0, err
+    code, _, err = medley("evaluate", tmp_path / "run")
+    assert code == 0, err
+    card = json.loads((tmp_path / "run/evaluation/scorecard.json").read_text())
+    assert card["metrics"]["side_lobe_f1"]["value"] is not None
+    path = next(image.path for image in read_cases(cohort / "cases.parquet").cases[0].images if image.view == "flair")
+    code, said, err = medley("predict", tmp_path / "run", path)
+    assert code == 0, err
+    assert "scores no findings beside what it writes" in said
+    assert "threshold" not in said + err

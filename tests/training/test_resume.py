@@ -15,6 +15,7 @@ import yaml
 from medley.core.errors import MedleyError
 from medley.core.weights import load_tensors
 from medley.training.curves import read_journal
+from medley.training.module import StageModule
 from medley.training.recipe import resolve_recipe
 from medley.training.stages import train
 
@@ -84,3 +85,21 @@ def test_early_stopping_stops_and_keeps_the_best_weights(toy_recipe, tmp_path):
     assert [line["best"] for line in dev[-2:]] == [False, False]
     _, facts = load_tensors(tmp_path / "run" / "1-joint" / "weights.safetensors")
     assert facts["dev"]["loss"] == best
+
+
+def test_a_run_told_to_end_after_its_step_looked_for_it_keeps_that_step(toy_recipe, tmp_path, monkeypatch):
+    """The signal comes between the end of a step and the moment when Lightning looks for it."""
+    recipe = toy_recipe(trainer={"checkpoint_every": 100}, stages={"joint": {"epochs": 1, "batch": 12}})
+    after_step = StageModule._after_step
+
+    def told_too_late(module: StageModule) -> None:
+        after_step(module)
+        if module.progress.step == 2:
+            module.trainer._signal_connector.received_sigterm = True
+
+    with monkeypatch.context() as patched:
+        patched.setattr(StageModule, "_after_step", told_too_late)
+        with pytest.raises(MedleyError, match="was stopped at step 2; go on with --resume"):
+            train(recipe, tmp_path / "run")
+    train(recipe, tmp_path / "run", resume=True)
+    assert len(losses(tmp_path / "run")) == 6

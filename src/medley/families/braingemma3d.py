@@ -423,6 +423,7 @@ def _sums(terms: Sequence[str], output: Output, batch: Batch) -> dict[str, torch
         found["contrast"] = contrast_sum(output.rows(), learns=output.training)
     if output.seen is not None and "placed" in terms:
         found["placed"] = grouped_sum(output.seen[0], facts_BF, facts_BF.shape[1] - len(PLACES))
+    if output.seen is not None and "patch" in terms:
         found["patch"] = masked_sum(bce, output.seen[1], places_BRdhw)
     return found
 

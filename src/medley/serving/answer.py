@@ -36,6 +36,7 @@ def make_answer(
 ) -> Answer:
     """The Answer of one study. `cuts` are the labels' thresholds; `model` says where the answer comes from; `remarks`
     are warnings of the reading."""
+    cuts = {label: cuts[label] for label in prediction.scores}  # none, of a model that only writes
     bands = {label: band_of(p, cuts[label]) for label, p in prediction.scores.items()}
     named = [label for label, band in bands.items() if band != UNLIKELY and label != NO_FINDING]
     films = [one.film for one in opened.films]

@@ -158,7 +158,7 @@ class Predictor:
             remarks.append("this model learned from age and sex as well, where they were known; here they are not told")
         if self.writes and not whole.hypothesis:
             remarks.append("the model wrote nothing of this study: there is no report, which is not a normal one")
-        if self.thresholds is None and self.labels:
+        if self.thresholds is None and whole.scores:
             remarks.append(self.unfitted)
         pooled, has_note = Evidence(maps, evidence[0].words), opened.note is not None and self.reads_notes
         return make_answer(whole, opened, pooled, self.cuts, self.calibration, has_note, self.facts, remarks)

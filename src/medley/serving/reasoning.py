@@ -166,7 +166,9 @@ def differential(findings: Sequence[FindingEvidence]) -> Differential:
     named.sort(key=lambda f: ((LIKELY, POSSIBLE).index(f.band), -f.probability, f.label))
     lines = tuple(_line(rank, finding) for rank, finding in enumerate(named, 1))
     closing = []
-    if not named:
+    if not findings:
+        closing.append("This model scores no findings beside what it writes.")
+    elif not named:
         closing.append("None of the labels comes near its threshold.")
     if rest := sorted((f for f in others if f.band == UNLIKELY), key=lambda f: (-f.probability, f.label)):
         closing.append("No support for " + ", ".join(f"{f.label} at {_percent(f.probability)}" for f in rest) + ".")

@@ -21,6 +21,7 @@ from lightning.pytorch.callbacks import TQDMProgressBar
 from lightning.pytorch.callbacks.progress.tqdm_progress import Tqdm
 from lightning.pytorch.core.optimizer import LightningOptimizer
 from lightning.pytorch.strategies import ParallelStrategy
+from lightning.pytorch.utilities.exceptions import SIGTERMException
 
 from medley.core.errors import MedleyError
 from medley.core.files import write_json
@@ -76,6 +77,14 @@ class StageBar(TQDMProgressBar):
 
     def get_metrics(self, trainer: L.Trainer, pl_module: L.LightningModule) -> dict[str, Any]:
         return {name: value for name, value in super().get_metrics(trainer, pl_module).items() if name != "v_num"}
+
+
+class SaveWhenEnded(L.Callback):
+    """Told to end (SIGTERM) after a step looked for it and before Lightning does: that step is saved all the same."""
+
+    def on_exception(self, trainer: L.Trainer, pl_module: L.LightningModule, exception: BaseException) -> None:
+        if isinstance(exception, SIGTERMException) and isinstance(pl_module, StageModule):
+            pl_module.save()
 
 
 class StageModule(L.LightningModule):
@@ -244,12 +253,16 @@ class StageModule(L.LightningModule):
         self.progress.done = step == plan.windows.steps or self._out_of_patience()
         told_to_end = self.trainer.received_sigterm  # by a scheduler whose time is up, say: nothing is to be lost
         if end_of_epoch or step % plan.checkpoint_every == 0 or self.progress.done or told_to_end:
-            self.progress.seconds = time.monotonic() - self._clock
-            if self.trainer.is_global_zero:
-                state = plan.folder / STATE
-                save_state(state, self.model, self._optimizer(), self.progress, self.average, self._scaler)
+            self.save()
         if self.progress.done:
             self.trainer.should_stop = True
+
+    def save(self) -> None:
+        """The state after the last step, from which `--resume` goes on."""
+        self.progress.seconds = time.monotonic() - self._clock
+        if self.trainer.is_global_zero:
+            state = self.plan.folder / STATE
+            save_state(state, self.model, self._optimizer(), self.progress, self.average, self._scaler)
 
     def _optimizer(self) -> torch.optim.Optimizer:
         wrapped = self.optimizers()

@@ -37,7 +37,7 @@ from medley.training.data import TrainingData
 from medley.training.diagnostics import diagnose, told_already
 from medley.training.features import FeatureCache, check_frozen
 from medley.training.loader import Windows
-from medley.training.module import UNREACHED, StageBar, StageModule, StagePlan
+from medley.training.module import UNREACHED, SaveWhenEnded, StageBar, StageModule, StagePlan
 from medley.training.notes_gate import audit_before_training, is_leaky
 from medley.training.recipe import Recipe, StageConfig, TrainerConfig, family_config
 
@@ -240,7 +240,7 @@ def _trainer_options(trainer: TrainerConfig, folder: Path) -> dict[str, Any]:
         "precision": {"fp32": "32-true", "bf16": "bf16-mixed", "fp16": "16-mixed"}[trainer.precision],
         "max_epochs": 1,  # the loader holds all the steps that are left
         "logger": [CSVLogger(folder / "logs", name="csv"), TensorBoardLogger(folder / "logs", name="tensorboard")],
-        "callbacks": [StageBar(folder.name)],
+        "callbacks": [StageBar(folder.name), SaveWhenEnded()],
         "enable_checkpointing": False,
         "enable_model_summary": False,
         "use_distributed_sampler": False,

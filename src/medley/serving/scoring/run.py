@@ -27,9 +27,14 @@ def fitted(predictor: Predictor) -> bool:
 
 
 def fit_on_dev(predictor: Predictor, own: Source, tick: Tick = None) -> None:
-    """Thresholds and calibration of every head on the run's own dev part: RUN/thresholds.json, RUN/calibration.json."""
+    """Thresholds and calibration of every head on the run's own dev part: RUN/thresholds.json, RUN/calibration.json.
+
+    A model that writes and scores no label beside its text has nothing to fit.
+    """
     how, weights = predictor.recipe.evaluate, {"weights": predictor.facts["weights"]}
     dev = predict_part(predictor, own, "dev", tick, write=False)
+    if predictor.writes and not any(one.scores for one in dev):
+        return
     predictor.thresholds = fit_thresholds(dev, how.thresholds, how.sensitivity).model_copy(update=weights)
     predictor.calibration = None
     if how.calibration != "none":
