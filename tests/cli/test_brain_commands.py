@@ -266,7 +266,13 @@ def test_a_model_that_only_writes_is_trained_scored_and_asked(medley, cohort, tm
     code, _, err = medley("evaluate", tmp_path / "run")
     assert code == 0, err
     card = json.loads((tmp_path / "run/evaluation/scorecard.json").read_text())
-    assert card["metrics"]["side_lobe_f1"]["value"] is not None
+    table, parts = read_cases(cohort / "cases.parquet"), json.loads((cohort / "splits.json").read_text())["parts"]
+    answers = [json.loads(line) for line in (tmp_path / "run/evaluation/predictions.jsonl").read_text().splitlines()]
+    assert sorted(one["case_id"] for one in answers) == sorted(parts["test"])
+    assert not any("scores" in one for one in answers)
+    ill = [case for case in table.cases if case.case_id in parts["test"] and not case.truth["healthy"]]
+    found = {one["case_id"]: bool(read_brain(one["hypothesis"].get("report", "")).says_lesion) for one in answers}
+    assert card["metrics"]["lesion_sensitivity"]["value"] == np.mean([found[case.case_id] for case in ill])
     path = next(image.path for image in read_cases(cohort / "cases.parquet").cases[0].images if image.view == "flair")
     code, said, err = medley("predict", tmp_path / "run", path)
     assert code == 0, err

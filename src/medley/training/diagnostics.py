@@ -31,6 +31,7 @@ from torch import nn
 from medley.core.errors import MedleyError
 from medley.core.family import Family, Processor, to_device
 from medley.core.files import whole_file, write_json
+from medley.core.precision import as_precise
 from medley.core.records import Study
 from medley.core.seeds import generator
 from medley.data.source import Source
@@ -61,13 +62,12 @@ def diagnose(
 ) -> str:
     """Read, score and write to `out`; returns one line. It runs where and as precisely as the training did."""
     where = "cuda" if accelerator == "gpu" else "cpu"
-    half = {"bf16": torch.bfloat16, "fp16": torch.float16}.get(precision)
     cases = source.parts["dev"]
     chosen = generator("diagnostics", seed).permutation(len(cases))[:_STUDIES]
     studies = [source.study(cases[row], source.groups(cases[row])[0]) for row in chosen]
     model.eval().to(where)
     try:
-        with torch.inference_mode(), torch.autocast(where, half or torch.bfloat16, enabled=half is not None):
+        with torch.inference_mode(), as_precise(where, precision):
             shown = {name: [changed(study, name, seed) for study in studies] for name in INPUTS}
             read = {name: _read(family, model, processor, some, where) for name, some in shown.items()}
     finally:

@@ -22,6 +22,7 @@ import numpy as np
 import torch
 
 from medley.core.errors import MedleyError, choose
+from medley.core.precision import as_precise
 from medley.core.records import Study, Volume
 from medley.explain.volumes.baselines import baseline as hidden_as
 from medley.explain.volumes.curves import deletion_insertion
@@ -147,9 +148,9 @@ def _all_of(report: str) -> tuple[str, ...]:
 def volume_score(predictor: Predictor, study: Study, targets: Sequence[Target], precision: str = "fp32") -> Score:
     """Perturbed volumes uint8 or float [B, S, D, H, W] on the scale 0 to 255 -> the targets' values [B, targets].
 
-    `precision`: fp32, bf16 or fp16, of the products of matrices."""
+    `precision`: fp32, bf16 or fp16, of the products of matrices.
+    """
     model: Any = predictor.model
-    half = {"bf16": torch.bfloat16, "fp16": torch.float16}.get(precision)
     words = predictor.processor.words  # type: ignore[attr-defined]
     prompt_1L = predictor.processor([study]).prompt_BL.to(predictor.device)
     begun = model.decoder.begun(prompt_1L)
@@ -164,7 +165,7 @@ def volume_score(predictor: Predictor, study: Study, targets: Sequence[Target], 
     several = score_of(targets, see, say)
 
     def score(volumes: torch.Tensor) -> torch.Tensor:
-        with torch.autocast(volumes.device.type, half or torch.bfloat16, enabled=half is not None):
+        with as_precise(volumes.device.type, precision):
             return several(volumes)
 
     return score

@@ -97,9 +97,11 @@ def _one(study: BrainStudy, out: Path, grid: VolumeGrid, n4: bool) -> BrainRow:
 
     folder = out / study.name
     key = _key(study, grid, n4)
-    if (row := _done(folder, key)) is not None:
-        return row
-    _not_anothers(folder, study)
+    told = _told(folder)
+    if told is not None:
+        if told.is_done(folder, key):
+            return told.row
+        told.refuse_another(folder, study)
     files = dict(study.files)
     for source in filter(None, (*files.values(), study.segmentation, study.mask)):
         if source.resolve().parent == folder.resolve():
@@ -137,34 +139,39 @@ def _key(study: BrainStudy, grid: VolumeGrid, n4: bool) -> str:
     return hashlib.sha256(json.dumps(made_from).encode()).hexdigest()
 
 
-def _done(folder: Path, key: str) -> BrainRow | None:
-    """The row of a study that was finished from the same bytes with the same settings, and whose files are there."""
-    told = _told(folder)
-    there = {path.name: path.stat().st_size for path in _written(folder)}
-    return told[0] if told and told[1] == key and told[2] == there else None
+@dataclass(frozen=True)
+class _Told:
+    """What `done.json` tells of a folder that was finished, of whatever files."""
+
+    row: BrainRow
+    key: str
+    files: dict[str, int]  # their sizes
+
+    def is_done(self, folder: Path, key: str) -> bool:
+        """Whether it was finished from the same bytes with the same settings, and all its files are there."""
+        return self.key == key and self.files == {path.name: path.stat().st_size for path in _written(folder)}
+
+    def refuse_another(self, folder: Path, study: BrainStudy) -> None:
+        """Raises MedleyError where the folder holds what became of files that lie elsewhere than the study's."""
+        theirs = {Path(path).resolve() for path in self.row.sources.split("; ")}
+        if theirs.isdisjoint(path.resolve() for _, path in study.files):
+            raise MedleyError(
+                f"{folder} was made from {self.row.sources}; choose another OUT, or remove that folder first"
+            )
 
 
-def _told(folder: Path) -> tuple[BrainRow, str, dict[str, int]] | None:
-    """What was finished in a folder, of whatever files: its row, its key, and the sizes of what was written."""
+def _told(folder: Path) -> _Told | None:
     try:
         told = json.loads((folder / DONE).read_text(encoding="utf-8"))
-        return BrainRow(**told["row"]), told["key"], told["files"]
+        return _Told(BrainRow(**told["row"]), told["key"], told["files"])
     except (OSError, ValueError, KeyError, TypeError):
         return None
-
-
-def _not_anothers(folder: Path, study: BrainStudy) -> None:
-    """Raises MedleyError where the folder holds what became of files that lie elsewhere."""
-    told = _told(folder)
-    theirs = {Path(path).resolve() for path in told[0].sources.split("; ")} if told else set[Path]()
-    if told and theirs.isdisjoint(path.resolve() for _, path in study.files):
-        raise MedleyError(f"{folder} was made from {told[0].sources}; choose another OUT, or remove that folder first")
 
 
 def _of_other_runs(out: Path, names: set[str]) -> list[BrainRow]:
     """Rows of what earlier runs finished in OUT from another IN: brains.csv tells of all that lies there."""
     told = [_told(path.parent) for path in sorted(out.glob(f"*/{DONE}")) if path.parent.name not in names]
-    return [one[0] for one in told if one is not None]
+    return [one.row for one in told if one is not None]
 
 
 def _written(folder: Path) -> list[Path]:
